@@ -1,0 +1,121 @@
+"""MemoryClient: the owner of every connection, task and file behind an agent's memory."""
+
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+from perdure.errors import ClosedError, ConfigError, StoreError
+from perdure.graph.query import GraphQuery
+from perdure.protocols import GraphStore
+from perdure.records import CloseReport, FlushSummary, Health
+from perdure.settings import MemorySettings, OnError
+from perdure.wiring import graph_store
+from perdure.writes import BufferedWriter
+from perdure.writes.failures import WriteErrors
+
+ALIVE = "RETURN 1 AS alive"
+
+
+class MemoryClient:
+    """An agent's memory: writes through `buffered`, reads through `query`.
+
+    Use `async with`, or `connect` and `close`. Settings are read when it connects. It belongs to the event loop that
+    connected it; make one per loop and process. `on_error` is told of each write that fails for good, and overrides
+    the one in the settings.
+    """
+
+    def __init__(self, settings: MemorySettings | None = None, *, on_error: OnError | None = None) -> None:
+        self.settings = settings or MemorySettings()
+        self._on_error = on_error
+        self._stack = AsyncExitStack()
+        self._store: GraphStore | None = None
+        self._writer: BufferedWriter | None = None
+        self._report: CloseReport | None = None
+        self._connecting = False
+
+    async def connect(self) -> Self:
+        """Open the store and start the drain.
+
+        Raises within seconds when that cannot be: StoreUnavailableError when nothing answers or another process holds
+        the files, ConfigError when the settings cannot work. After a failure it may be called again.
+        """
+        if self._report is not None:
+            raise ClosedError("This client is closed.", hint="Make a new one.")
+        if self._writer is not None or self._connecting:
+            raise ConfigError("This client is connected already.")
+        options = self.settings.memory.model_copy(
+            update={"on_error": self._on_error} if self._on_error is not None else {}
+        )
+        store = graph_store(self.settings)
+        self._connecting = True
+        try:
+            await store.connect()
+            self._stack.push_async_callback(store.close)
+            writer = BufferedWriter(store, **dict(options))  # pyright: ignore[reportArgumentType]  same names, by test
+            self._writer = await writer.start()
+            self._store = store
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        finally:
+            self._connecting = False
+        return self
+
+    async def close(self, timeout: float | None = None) -> CloseReport:  # noqa: ASYNC109  the surface's own name
+        """Commit what was accepted, at most `timeout` seconds, stop, and disconnect; see BufferedWriter.close.
+
+        Safe to call again, from several tasks, and before connect.
+        """
+        try:
+            if self._writer is not None:
+                self._report = await self._writer.close(timeout)
+        finally:
+            await self._stack.aclose()
+        self._report = self._report or CloseReport(0, 0, 0, kept=False)
+        return self._report
+
+    async def __aenter__(self) -> Self:
+        return await self.connect()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def buffered(self) -> BufferedWriter:
+        """Where writes are submitted. Raises ClosedError before connect."""
+        if self._writer is None:
+            raise ClosedError("This client is not connected.", hint="Use it in `async with`, or call connect() first.")
+        return self._writer
+
+    @property
+    def query(self) -> GraphQuery:
+        """Where the graph is read. Raises ClosedError before connect and after close."""
+        if self._store is None or self._report is not None:
+            raise ClosedError("This client is not connected.", hint="Use it in `async with`, or call connect() first.")
+        return GraphQuery(self._store)
+
+    @property
+    def write_errors(self) -> WriteErrors:
+        """The newest writes that failed for good, newest last; readable after close as well."""
+        return WriteErrors(1) if self._writer is None else self._writer.errors
+
+    async def flush(self, timeout: float | None = None) -> FlushSummary:  # noqa: ASYNC109  the surface's own name
+        """Wait until every write accepted before this call is settled; see BufferedWriter.flush."""
+        return await self.buffered.flush(timeout)
+
+    wait_for_pending = flush
+
+    async def health(self) -> Health:
+        """Return whether the store answers, and how far the writes are behind it. Never raises for an outage."""
+        store, stats = self._store, self.buffered.stats()
+        if store is None or self._report is not None:
+            raise ClosedError("This client is not connected.")
+        try:
+            await store.read(ALIVE, {})
+        except StoreError as error:
+            detail, reachable = error.message, False
+        else:
+            detail, reachable = "", True
+        return Health(reachable, store.name, detail, stats.pending, stats.oldest_pending_seconds)

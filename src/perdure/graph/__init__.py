@@ -1,0 +1,1 @@
+"""The graph as an application sees it."""

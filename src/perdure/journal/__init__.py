@@ -1,0 +1,1 @@
+"""Queues of accepted writes behind the Journal protocol: each decides what *accepted* means."""

@@ -1,0 +1,209 @@
+"""What can be configured, with its bounds and defaults: the only reader of the environment.
+
+Every setting can come from code, from `PERDURE_…` variables (`PERDURE_MEMORY__WRITE_MODE=buffered`), or be assigned
+later; each way is validated alike and raises ConfigError with what would be right. A client reads its settings when
+it connects.
+"""
+
+import difflib
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from perdure.errors import ConfigError, shorten
+from perdure.protocols import GraphStore
+from perdure.records import Durability, FullPolicy, WriteError, WriteMode
+
+PREFIX = "PERDURE_"
+FOREIGN_PREFIXES = ("PERDURE_TEST_", "PERDURE_BENCH_")
+BOLT_SCHEMES = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
+MIB = 1024 * 1024
+
+OnError = Callable[[WriteError], Awaitable[object] | object]
+PositiveInt = Annotated[int, Field(ge=1)]
+PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Explained(BaseModel):
+    """A model whose every refusal, at birth and on assignment, is a ConfigError that says what would be right."""
+
+    model_config = ConfigDict(
+        extra="forbid", validate_assignment=True, validate_default=True, arbitrary_types_allowed=True
+    )
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise explain(error, type(self)) from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in type(self).model_fields:
+            raise ConfigError(unknown_name(name, type(self)))
+        try:
+            super().__setattr__(name, value)
+        except ValidationError as error:
+            raise explain(error, type(self)) from None
+
+
+class Neo4jSection(Explained):
+    """Where the Neo4j server is and how to talk to it; without a `uri` the embedded store is used."""
+
+    uri: str | None = None
+    """`neo4j://host:7687`, `bolt://…`, or either with `+s` for TLS."""
+    username: str = "neo4j"
+    password: SecretStr | None = None
+    """None connects without authentication."""
+    database: str | None = None
+    """None is the server's default database."""
+    connect_timeout_seconds: PositiveSeconds = 5.0
+    """How long connecting may take before StoreUnavailableError."""
+    transaction_timeout_seconds: PositiveSeconds = 60.0
+    """How long one transaction may run on the server before it ends it."""
+    max_connections: PositiveInt = 32
+    """Connections kept to the server; each lane uses one while it commits, each read one while it runs."""
+
+    @field_validator("uri")
+    @classmethod
+    def _uri_names_a_server(cls, uri: str | None) -> str | None:
+        return None if uri is None else check_bolt_uri(uri)
+
+
+class WriteSection(Explained):
+    """How writes are accepted, batched and committed."""
+
+    write_mode: WriteMode = "sync"
+    """sync: submit returns when committed. buffered: once accepted. deferred: typed calls too."""
+    durability: Durability = "memory"
+    """What *accepted* means: held in memory, safe from a killed process ("os"), or from power loss ("disk")."""
+    max_pending: PositiveInt = 200
+    """Accepted and unsettled writes there may be."""
+    max_pending_bytes: PositiveInt = 64 * MIB
+    """Their size together; one write larger than this is refused."""
+    on_full: FullPolicy = "block"
+    """What submit does when there is no room: wait for it, or raise QueueFullError."""
+    max_batch: Annotated[int, Field(ge=1, le=10_000)] = 200
+    """Writes in one transaction, at most."""
+    max_batch_bytes: PositiveInt = MIB
+    """Size of one transaction; a single larger write goes alone."""
+    linger_seconds: Annotated[float, Field(ge=0, le=10)] = 0.005
+    """How long the first write of a batch waits for company."""
+    lanes: Annotated[int, Field(ge=1, le=64)] = 8
+    """Ordering keys that can be committing at the same time."""
+    max_write_errors: PositiveInt = 1000
+    """Failed writes kept in `write_errors`; older ones are counted and let go."""
+    on_error: OnError | None = None
+    """Called with each WriteError, beside the drain; plain or async function."""
+    close_timeout_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = 30.0
+    """How long close drains when it is not told; None waits as long as it takes."""
+
+
+class MemorySettings(Explained, BaseSettings):
+    """Everything a MemoryClient can be told.
+
+    `store` chooses the graph: a directory (default: `data_dir`), `memory://`, `neo4j://…`, or any GraphStore object.
+    Raises ConfigError for values out of bounds, for names it does not know, also among `PERDURE_…` variables, and
+    for settings that contradict each other.
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__")
+
+    store: str | GraphStore | None = None
+    data_dir: Path = Path(".perdure")
+    """Where the embedded store keeps its files."""
+    neo4j: Neo4jSection = Field(default_factory=Neo4jSection)
+    memory: WriteSection = Field(default_factory=WriteSection)
+
+    def __init__(self, **values: Any) -> None:
+        refuse_unknown_variables(type(self))
+        super().__init__(**values)
+
+    @model_validator(mode="after")
+    def _one_store(self) -> "MemorySettings":
+        if self.store is not None and self.neo4j.uri is not None and self.store != self.neo4j.uri:
+            raise ValueError("contradicts neo4j.uri: both name a store, so give one of them")
+        return self
+
+    @field_validator("store")
+    @classmethod
+    def _store_is_known(cls, store: object) -> object:
+        if isinstance(store, str) and "://" in store and store != "memory://":
+            return check_bolt_uri(store)
+        if store == "":
+            raise ValueError('should be a directory, "memory://" or "neo4j://host:7687"')
+        return store
+
+
+def check_bolt_uri(uri: str) -> str:
+    """Return `uri` when it names a server without carrying secrets; raise ValueError with what is wrong."""
+    parts = urlsplit(uri)
+    if parts.scheme not in BOLT_SCHEMES or not parts.hostname:
+        raise ValueError(f"should look like neo4j://host:7687 (schemes: {', '.join(BOLT_SCHEMES)})")
+    if parts.username or parts.password:
+        raise ValueError("should not carry a name or password; set neo4j.username and neo4j.password")
+    return uri
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> ConfigError:
+    """Return the first problem of a pydantic error as one sentence that says what would be right."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"] if isinstance(part, str) and part[0].islower())
+    if first["type"] == "extra_forbidden":
+        return ConfigError(unknown_name(where, model))
+    text = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    given = first["input"]
+    shown = f" = {shorten(repr(given), 60)}" if "password" not in where and is_plain(given) else ""
+    return ConfigError(f"{where or 'store'}{shown}: {text[0].lower()}{text[1:]}.")
+
+
+def is_plain(value: object) -> bool:
+    """Return whether a value is a scalar that may be shown in a message."""
+    return isinstance(value, str | int | float) and "@" not in str(value)
+
+
+def unknown_name(name: str, model: type[BaseModel]) -> str:
+    """Return the sentence for a setting that does not exist, with the closest one that does."""
+    known = list(setting_names(model))
+    leaf = name.rpartition(".")[2]
+    close = difflib.get_close_matches(name, known, 1) or [
+        path
+        for path in known
+        if path.rpartition(".")[2] in difflib.get_close_matches(leaf, [leaf_of(p) for p in known], 1)
+    ]
+    return f"There is no setting {name!r}" + (
+        f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}."
+    )
+
+
+def leaf_of(path: str) -> str:
+    """Return the last word of a dotted name."""
+    return path.rpartition(".")[2]
+
+
+def setting_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Yield the dotted name of every setting."""
+    for name, info in model.model_fields.items():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, Explained):
+            yield from setting_names(info.annotation, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def refuse_unknown_variables(model: type[BaseModel]) -> None:
+    """Raise ConfigError when the environment sets something under our prefix that nothing reads."""
+    names = list(setting_names(model))
+    known = {f"{PREFIX}{name.replace('.', '__')}".upper() for name in names}
+    known |= {f"{PREFIX}{name.partition('.')[0]}".upper() for name in names}
+    for variable in os.environ:
+        upper = variable.upper()
+        if upper.startswith(PREFIX) and not upper.startswith(FOREIGN_PREFIXES) and upper not in known:
+            close = difflib.get_close_matches(upper, sorted(known), 1)
+            raise ConfigError(
+                f"The environment sets {variable}, which nothing reads.",
+                hint=f"Did you mean {close[0]}?" if close else f"Known: {', '.join(sorted(known))}.",
+            )

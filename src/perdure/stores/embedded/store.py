@@ -1,0 +1,256 @@
+"""A kglite graph in a directory, or in a temporary one, as a GraphStore."""
+
+import asyncio
+import re
+import tempfile
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import kglite
+from anyio import CapacityLimiter, to_thread
+
+from perdure.cypher import quote
+from perdure.errors import (
+    ClosedError,
+    ConfigError,
+    ConflictError,
+    InputError,
+    StatementRejectedError,
+    StoreUnavailableError,
+    shorten,
+)
+from perdure.records import Batch
+from perdure.stores.embedded.dialect import decode_row, encode, translate
+from perdure.telemetry import STORES
+
+T = TypeVar("T")
+
+FILE = "graph.kgl"
+READERS = 4
+UNKNOWN_PROPERTY = re.compile(r"Unknown property '(?P<property>.+?)' on (?P<label>.+?)\.(?: Did you mean|\s|$)")
+MOST_UNKNOWN = 100
+LOCK_MARK = (
+    "MERGE (k:_JournalMark {id: $lane}) ON CREATE SET k.seq = -1, k.epoch = $epoch "
+    "SET k.epoch = CASE WHEN k.epoch > $epoch THEN k.epoch ELSE $epoch END RETURN k.seq AS done, k.epoch AS epoch"
+)
+MOVE_MARK = "MATCH (k:_JournalMark {id: $lane}) SET k.seq = $last"
+FORGET = "MATCH (k:_JournalMark) WHERE k.id IN $lanes DELETE k"
+
+
+class EmbeddedGraphStore:
+    """Writes and reads a graph kept by this process, in files under a directory.
+
+    `directory` None keeps it in a temporary one, without syncing, and removes it at close: for tests. Otherwise each
+    commit is on disk when it returns. One process at a time can hold a directory. There is one writer: lanes take
+    turns. Nothing of it runs on the event loop's thread.
+    """
+
+    def __init__(self, directory: str | Path | None) -> None:
+        self._directory = None if directory is None else Path(directory)
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._session: kglite.Session | None = None
+        self._writer = asyncio.Lock()
+        self._readers = CapacityLimiter(READERS)
+        self._writers = CapacityLimiter(1)
+
+    @property
+    def name(self) -> str:
+        """The directory."""
+        return "the embedded store in memory" if self._directory is None else f"the embedded store in {self._directory}"
+
+    async def connect(self) -> None:
+        """Open or make the files.
+
+        Raises StoreUnavailableError when another process holds them, ConfigError when the directory cannot be used.
+        """
+        self._session = await to_thread.run_sync(self._open, limiter=self._writers)
+        STORES.info("opened %s", self.name)
+
+    def _open(self) -> kglite.Session:
+        if kglite.get_query_warning_policy() == "stderr":
+            kglite.set_query_warning_policy("silent")  # a read that matches nothing yet is no news
+        if self._directory is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix="perdure-")
+            return kglite.open_session(str(Path(self._temporary.name) / FILE), durable="off")
+        with opening(self._directory):
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return kglite.open_session(str(self._directory / FILE), durable="full")
+
+    async def close(self) -> None:
+        """Write a checkpoint and let go of the files. Safe to call twice."""
+        session, self._session = self._session, None
+        if session is not None:
+            async with self._writer:
+                await to_thread.run_sync(self._shut, session, limiter=self._writers)
+
+    def _shut(self, session: kglite.Session) -> None:
+        if self._temporary is None:
+            with answered():
+                session.close()
+        else:
+            self._temporary.cleanup()
+
+    async def read(self, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Run a statement on a snapshot of what is committed; raises InputError when it writes."""
+        session = self._opened()
+        try:
+            return await to_thread.run_sync(_read, session, statement, parameters, limiter=self._readers)
+        except UnknownPropertyError:
+            return await self._write(partial(_read_declaring, session, statement, parameters))
+
+    async def write(self, statement: str, parameters: Mapping[str, Any]) -> None:
+        """Run one statement in one transaction."""
+        await self._write(partial(_write, self._opened(), statement, parameters))
+
+    async def apply(self, batch: Batch) -> int:
+        """Commit the whole batch in one transaction; see GraphStore.apply."""
+        return await self._write(partial(_apply, self._opened(), batch))
+
+    async def forget_lanes(self, lanes: Sequence[str]) -> None:
+        """Delete the marks of these lanes."""
+        await self.write(FORGET, {"lanes": list(lanes)})
+
+    async def _write(self, work: Callable[[], T]) -> T:
+        async with self._writer:
+            return await to_thread.run_sync(work, limiter=self._writers)
+
+    def _opened(self) -> kglite.Session:
+        if self._session is None:
+            raise ClosedError(f"{self.name} is not open.")
+        return self._session
+
+
+class UnknownPropertyError(Exception):
+    """kglite knows the label of a pattern, but has not seen this property on it yet."""
+
+    def __init__(self, label: str, name: str) -> None:
+        super().__init__(label, name)
+        self.label = label
+        self.name = name
+
+
+def _read(session: kglite.Session, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    with answered():
+        text, renamed = translate(statement)
+        return [decode_row(row) for row in session.cypher(text, params=encode(parameters, renamed)).to_dicts()]
+
+
+def _read_declaring(session: kglite.Session, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    for _ in range(MOST_UNKNOWN):
+        try:
+            return _read(session, statement, parameters)
+        except UnknownPropertyError as unknown:
+            with transaction(session) as work:
+                declare(work, unknown)
+    raise StatementRejectedError("The statement names too many properties the graph does not have.")
+
+
+def _write(session: kglite.Session, statement: str, parameters: Mapping[str, Any]) -> None:
+    with transaction(session) as work:
+        run(work, statement, parameters)
+
+
+def _apply(session: kglite.Session, batch: Batch) -> int:
+    with transaction(session) as work:
+        mark = run(work, LOCK_MARK, {"lane": batch.lane, "epoch": batch.epoch})[0]
+        if mark["epoch"] > batch.epoch:
+            raise ConflictError(f"Lane {batch.lane!r} has a newer owner; this one may not write to it any more.")
+        for position, entry in enumerate(batch.entries):
+            if entry.seq > mark["done"]:
+                run(work, entry.statement, entry.parameters, position)
+        run(work, MOVE_MARK, {"lane": batch.lane, "last": max(mark["done"], batch.entries[-1].seq)})
+    return len(batch.entries)
+
+
+def run(
+    work: kglite.SessionTransaction, statement: str, parameters: Mapping[str, Any], position: int | None = None
+) -> list[dict[str, Any]]:
+    """Run one statement in an open transaction, making known the properties its patterns name."""
+    text, renamed = translate(statement)
+    encoded = encode(parameters, renamed)
+    for _ in range(MOST_UNKNOWN):
+        try:
+            with answered(position):
+                return work.cypher(text, params=encoded).to_dicts()
+        except UnknownPropertyError as unknown:
+            declare(work, unknown)
+    raise StatementRejectedError("The statement names too many properties the graph does not have.", position=position)
+
+
+def declare(work: kglite.SessionTransaction, unknown: UnknownPropertyError) -> None:
+    """Make a property known on a label by setting it once, on a node that does not stay."""
+    node = f"(n:{quote(unknown.label)} {{id: '_perdure_declares'}})"
+    with answered():
+        work.cypher(f"CREATE {node} SET n.{quote(unknown.name)} = true")
+        work.cypher(f"MATCH {node} DELETE n")
+
+
+@contextmanager
+def transaction(session: kglite.Session) -> Generator[kglite.SessionTransaction]:
+    """Commit what the body did, or roll all of it back."""
+    with answered():
+        work = session.begin()
+    try:
+        yield work
+        with answered():
+            work.commit()
+    finally:
+        if work.active:
+            work.rollback()
+
+
+@contextmanager
+def answered(position: int | None = None) -> Generator[None]:
+    """Turn kglite's errors into Perdure's."""
+    try:
+        yield
+    except kglite.ReadOnlyError as error:
+        raise InputError(
+            "query.cypher only reads, and this statement writes.", hint="Use client.buffered.submit for writes."
+        ) from error
+    except kglite.TransactionConflictError as error:
+        raise StoreUnavailableError("Another commit came first.", relief="again") from error
+    except kglite.FileIoError as error:
+        raise StoreUnavailableError(f"The graph's files cannot be written: {shorten(str(error), 300)}") from error
+    except kglite.SchemaError as error:
+        unknown = UNKNOWN_PROPERTY.search(str(error))
+        if unknown:
+            raise UnknownPropertyError(unknown["label"], unknown["property"]) from error
+        raise rejected(error, position) from error
+    except (kglite.KgError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        raise rejected(error, position) from error
+
+
+def rejected(error: Exception, position: int | None) -> StatementRejectedError:
+    """Return the error for a statement that kglite will not run."""
+    return StatementRejectedError(
+        f"The embedded store refused the statement: {shorten(str(error), 300)}", position=position
+    )
+
+
+@contextmanager
+def opening(directory: Path) -> Generator[None]:
+    """Say what is wrong with a directory that cannot be opened."""
+    try:
+        yield
+    except kglite.WriterLeaseHeldError as error:
+        holder = (
+            "an unclosed client of this process" if error.holder.get("self") else f"process {error.holder.get('pid')}"
+        )
+        raise StoreUnavailableError(
+            f"{str(directory)!r} is in use by {holder}, and the embedded store takes one at a time.",
+            hint="Close that one, choose another data_dir, or let several processes share a Neo4j (neo4j.uri).",
+        ) from error
+    except (kglite.FileFormatError, RuntimeError) as error:
+        raise ConfigError(
+            f"{str(directory / FILE)!r} cannot be read as a graph: {shorten(str(error), 200)}",
+            hint="Restore it from a backup, or choose another data_dir.",
+        ) from error
+    except (kglite.KgError, OSError) as error:
+        raise ConfigError(
+            f"{str(directory)!r} cannot hold the embedded store: {shorten(str(error), 200)}",
+            hint="Choose a directory this process may write to: data_dir (PERDURE_DATA_DIR).",
+        ) from error

@@ -1,0 +1,130 @@
+"""Many writes in one Cypher statement: plain text in, plain text out, no I/O.
+
+A batch of writes with few distinct texts becomes one statement that takes the rows as a parameter, applies each row
+in order with its own text inside a CALL subquery, and keeps the lane's mark in the same breath:
+
+* the mark is written before it is read, so two owners of one lane take turns;
+* a row at or below the mark is skipped, so a batch sent twice applies once;
+* an owner with an older epoch finds no row to go on with, and changes nothing.
+
+A user's text stands in it unchanged but for its parameters, which are read from the row.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+
+from perdure.cypher import quote, rewrite_parameters, tokens
+from perdure.records import JournalEntry
+
+ROW = "__row"
+MAX_TEXTS = 12
+"""Distinct texts in one composed statement; each row passes every arm, so more would slow all."""
+REMEMBERED = 2048
+
+LOCK_MARK = """\
+MERGE (k:_JournalMark {id: $lane}) ON CREATE SET k.seq = -1, k.epoch = $epoch
+SET k.epoch = CASE WHEN k.epoch > $epoch THEN k.epoch ELSE $epoch END
+WITH k WHERE k.epoch = $epoch
+RETURN k.seq AS done"""
+
+MOVE_MARK = "MATCH (k:_JournalMark {id: $lane}) SET k.seq = $last"
+
+_WITH_MARK = """\
+MERGE (k:_JournalMark {{id: $lane}}) ON CREATE SET k.seq = -1, k.epoch = $epoch
+SET k.epoch = CASE WHEN k.epoch > $epoch THEN k.epoch ELSE $epoch END
+WITH k WHERE k.epoch = $epoch
+WITH k, k.seq AS done SET k.seq = CASE WHEN $last > done THEN $last ELSE done END
+WITH done
+CALL (done) {{
+  UNWIND $rows AS {row} WITH {row}, done WHERE {row}.s > done WITH {row} ORDER BY {row}.s
+  CALL ({row}) {{ {arms} }}
+  RETURN count(*) AS n }}
+RETURN done, n"""
+
+_ROWS_ONLY = """\
+UNWIND $rows AS {row} WITH {row} ORDER BY {row}.s
+CALL ({row}) {{ {arms} }}
+RETURN count(*) AS n"""
+
+
+def arm(index: int, text: str) -> str:
+    """Return the part of a composed statement that runs `text` for the rows that ask for it."""
+    inner = rewrite_parameters(text, lambda name: f"{ROW}.p.{quote(name)}")
+    return f"WITH * WHERE {ROW}.q = {index} CALL ({ROW}) {{ {inner}\n }} RETURN 1 AS `_`"
+
+
+def compose(texts: Sequence[str], *, with_mark: bool = True) -> str:
+    """Return the one statement that applies rows of these texts: `{s: seq, q: index of the text, p: parameters}`."""
+    arms = "\n  UNION ALL ".join(arm(index, text) for index, text in enumerate(texts))
+    return (_WITH_MARK if with_mark else _ROWS_ONLY).format(row=ROW, arms=arms)
+
+
+def rows(entries: Iterable[JournalEntry], texts: Sequence[str]) -> list[dict[str, object]]:
+    """Return the rows for entries whose texts are among `texts`."""
+    index = {text: position for position, text in enumerate(texts)}
+    return [{"s": entry.seq, "q": index[entry.statement], "p": entry.parameters} for entry in entries]
+
+
+def may_compose(text: str) -> bool:
+    """Return whether a text can at all stand inside another one; the server's planner decides the rest.
+
+    Not when it uses our row variable, or unicode escapes, which the server resolves before it looks for quotes.
+    """
+    if "\\u" in text or "\\U" in text:
+        return False
+    return all(not piece.name.startswith(ROW) for piece in tokens(text) if piece.kind in ("word", "quoted"))
+
+
+class Palette:
+    """The texts that are composed together, kept stable so that the server can keep the plan.
+
+    Each set of texts makes a statement the server must plan anew. Batches differ in which texts they hold, so a
+    composed statement is reused by every batch whose texts are among its own, and grows until it is full.
+    """
+
+    def __init__(self) -> None:
+        self._sets: list[tuple[str, ...]] = []
+
+    def choose(self, wanted: Sequence[str]) -> tuple[str, ...]:
+        """Return the texts to compose for a batch that needs `wanted`, at most MAX_TEXTS of them."""
+        needed = set(wanted)
+        for texts in self._sets:
+            if needed.issubset(texts):
+                return texts
+        newest = self._sets[-1] if self._sets else ()
+        grown = newest + tuple(text for text in wanted if text not in newest)
+        if self._sets and len(grown) <= MAX_TEXTS:
+            self._sets[-1] = grown
+        else:
+            grown = tuple(wanted)
+            self._sets = [*self._sets[-7:], grown]
+        return grown
+
+    def drop(self, text: str) -> None:
+        """Forget every set that holds a text the server would not plan."""
+        self._sets = [texts for texts in self._sets if text not in texts]
+
+
+class Verdicts:
+    """What the planner said of each text, and which texts were seen: bounded, oldest forgotten first."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, bool | None] = OrderedDict()
+
+    def get(self, text: str) -> bool | None:
+        """Return whether a text composes, or None when it was not judged yet."""
+        return self._known.get(text)
+
+    def seen(self, text: str) -> bool:
+        """Return whether this text came before, and remember that it came."""
+        known = text in self._known
+        if not known:
+            self.put(text, None)
+        return known
+
+    def put(self, text: str, composes: bool | None) -> None:  # noqa: FBT001  the verdict itself
+        """Remember what was found of a text."""
+        self._known[text] = composes
+        self._known.move_to_end(text)
+        if len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)

@@ -1,0 +1,285 @@
+"""A Neo4j server as a GraphStore."""
+
+import asyncio
+import random
+import re
+from collections import Counter
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from itertools import groupby
+from typing import Any, LiteralString, cast
+
+from neo4j import READ_ACCESS, WRITE_ACCESS, AsyncDriver, AsyncGraphDatabase, AsyncSession, AsyncTransaction, Query
+from neo4j.exceptions import DriverError, Neo4jError
+
+from perdure.errors import ClosedError, ConfigError, ConflictError, StatementRejectedError, StoreUnavailableError
+from perdure.records import Batch, JournalEntry
+from perdure.stores.neo4j import compose
+from perdure.stores.neo4j.convert import plain
+from perdure.stores.neo4j.faults import OwnTransactionError, meaning_at_connect, translated
+from perdure.telemetry import STORES
+
+OLDEST = (5, 26)
+QUICK_TRIES = 20
+IDLE_SECONDS_BEFORE_CHECK = 5.0
+MARKS_ARE_UNIQUE = "CREATE CONSTRAINT perdure_journal_mark IF NOT EXISTS FOR (k:_JournalMark) REQUIRE k.id IS UNIQUE"
+FORGET = "MATCH (k:_JournalMark) WHERE k.id IN $lanes DELETE k"
+
+
+class Neo4jGraphStore:
+    """Writes and reads a Neo4j database (5.26 or newer) over Bolt.
+
+    Takes plain keyword arguments; nothing is opened before `connect`. All of it runs on the event loop that
+    connected. Timeouts are in seconds.
+    """
+
+    def __init__(  # noqa: PLR0913  plain keyword arguments, as adapters take them
+        self,
+        uri: str,
+        *,
+        username: str = "neo4j",
+        password: str | None = None,
+        database: str | None = None,
+        connect_timeout: float = 5.0,
+        transaction_timeout: float = 60.0,
+        max_connections: int = 32,
+    ) -> None:
+        self._uri = uri
+        self._username = username
+        self._auth = None if password is None else (username, password)
+        self._database = database
+        self._connect_timeout = connect_timeout
+        self._transaction_timeout = transaction_timeout
+        self._max_connections = max_connections
+        self._driver: AsyncDriver | None = None
+        self._bookmarks = AsyncGraphDatabase.bookmark_manager()
+        self._verdicts = compose.Verdicts()
+        self._palette = compose.Palette()
+        self._own_transaction: set[str] = set()
+
+    @property
+    def name(self) -> str:
+        """The server's address."""
+        return f"Neo4j at {self._uri}"
+
+    async def connect(self) -> None:
+        """Reach the server, check its version, and make sure that a lane's mark can only be there once.
+
+        Raises StoreUnavailableError when nothing answers in time; ConfigError for a login or a database that the
+        server does not know, and for a server older than 5.26.
+        """
+        try:
+            self._driver = AsyncGraphDatabase.driver(  # pyright: ignore[reportUnknownMemberType]  its options are untyped
+                self._uri,
+                auth=self._auth,
+                connection_timeout=self._connect_timeout,
+                connection_acquisition_timeout=max(60.0, self._connect_timeout),
+                liveness_check_timeout=IDLE_SECONDS_BEFORE_CHECK,
+                max_connection_pool_size=self._max_connections,
+                max_transaction_retry_time=self._connect_timeout,
+                notifications_min_severity="OFF",
+                telemetry_disabled=True,
+            )
+            async with asyncio.timeout(2 * self._connect_timeout):
+                await self._greet(self._driver)
+        except (Neo4jError, DriverError) as error:
+            await self.close()
+            raise meaning_at_connect(error, self._uri, self._username) from error
+        except (OSError, TimeoutError) as error:
+            await self.close()
+            raise StoreUnavailableError(
+                f"No Neo4j answers at {self._uri} within {2 * self._connect_timeout:g} s.", hint="Check neo4j.uri."
+            ) from error
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _greet(self, driver: AsyncDriver) -> None:
+        info = await driver.get_server_info()  # pyright: ignore[reportUnknownMemberType]
+        version = re.search(r"(\d+)\.(\d+)", info.agent)
+        if version is None or (int(version[1]), int(version[2])) < OLDEST:
+            raise ConfigError(
+                f"{self.name} is {info.agent}, and Perdure needs Neo4j {OLDEST[0]}.{OLDEST[1]} or newer.",
+                hint="Upgrade the server, or use the embedded store.",
+            )
+        async with self._session() as session:
+            await (await session.run(MARKS_ARE_UNIQUE)).consume()
+        STORES.info("connected to %s (%s)", self.name, info.agent)
+
+    async def close(self) -> None:
+        """Close every connection. Safe to call twice."""
+        driver, self._driver = self._driver, None
+        if driver is not None:
+            await driver.close()
+
+    async def read(self, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Run a statement in a transaction the server keeps from writing; sees what this client committed.
+
+        Tries again for a few seconds when the server cannot answer. Raises InputError when the statement writes.
+        """
+
+        async def work(transaction: Any) -> list[dict[str, Any]]:
+            result = await transaction.run(statement, dict(parameters))
+            return [{key: plain(value) for key, value in record.items()} async for record in result]
+
+        with translated():
+            async with self._session(READ_ACCESS) as session:
+                return await session.execute_read(work)
+
+    async def write(self, statement: str, parameters: Mapping[str, Any]) -> None:
+        """Run one statement in one transaction, with one round trip; deadlocks are tried again at once."""
+        for attempt in range(1, QUICK_TRIES + 1):
+            try:
+                with translated():
+                    async with self._session() as session:
+                        await (await session.run(self._query(statement), dict(parameters))).consume()
+            except StoreUnavailableError as error:
+                if error.relief != "again" or attempt == QUICK_TRIES:
+                    raise
+                await asyncio.sleep(random.uniform(0.001, 0.02 * attempt))  # noqa: S311  not a secret
+            else:
+                return
+
+    async def apply(self, batch: Batch) -> int:
+        """Commit a prefix of the batch in one transaction; see GraphStore.apply.
+
+        A statement that the server runs only by itself (a schema change, CALL … IN TRANSACTIONS) is a prefix of one,
+        and the only one that a lost answer may run twice: its mark is written after it.
+        """
+        entries = self._prefix(batch.entries)
+        try:
+            if entries[0].statement in self._own_transaction:
+                await self._apply_alone(batch, entries[0])
+            else:
+                await self._apply_together(batch, entries)
+        except OwnTransactionError as error:
+            self._own_transaction.add(entries[error.position].statement)
+            return await self.apply(batch)
+        return len(entries)
+
+    async def forget_lanes(self, lanes: Sequence[str]) -> None:
+        """Delete the marks of these lanes."""
+        await self.write(FORGET, {"lanes": list(lanes)})
+
+    def _prefix(self, entries: Sequence[JournalEntry]) -> Sequence[JournalEntry]:
+        """Return the entries up to the first that needs its own transaction, or that one alone."""
+        if not self._own_transaction:
+            return entries
+        first = next((i for i, entry in enumerate(entries) if entry.statement in self._own_transaction), len(entries))
+        return entries[: max(first, 1)]
+
+    async def _apply_together(self, batch: Batch, entries: Sequence[JournalEntry]) -> None:
+        together = await self._composable(entries)
+        if len(together) and all(entry.statement in together for entry in entries):
+            await self._apply_composed(batch, entries)
+        else:
+            await self._apply_stepwise(batch, entries, together)
+
+    async def _composable(self, entries: Sequence[JournalEntry]) -> set[str]:
+        """Return the texts of a batch that may be composed: those that recur, and that the planner accepts."""
+        texts = Counter(entry.statement for entry in entries)
+        chosen: set[str] = set()
+        for text, times in texts.items():
+            recurs = self._verdicts.seen(text) or times > 1
+            if recurs and len(chosen) < compose.MAX_TEXTS and await self._composes(text):
+                chosen.add(text)
+        return chosen
+
+    async def _composes(self, text: str) -> bool:
+        verdict = self._verdicts.get(text)
+        if verdict is None:
+            verdict = compose.may_compose(text) and await self._planner_accepts(text)
+            self._verdicts.put(text, verdict)
+        return verdict
+
+    async def _planner_accepts(self, text: str) -> bool:
+        empty: dict[str, Any] = {"lane": "", "epoch": 0, "last": 0, "rows": []}
+        try:
+            with translated():
+                async with self._session() as session:
+                    await (await session.run(self._query("EXPLAIN " + compose.compose([text])), empty)).consume()
+        except StatementRejectedError as error:
+            STORES.debug("a statement runs uncomposed: %s", error.message)
+            return False
+        return True
+
+    async def _apply_composed(self, batch: Batch, entries: Sequence[JournalEntry]) -> None:
+        wanted = list(dict.fromkeys(entry.statement for entry in entries))
+        texts = self._palette.choose(wanted)
+        parameters = {
+            "lane": batch.lane,
+            "epoch": batch.epoch,
+            "last": entries[-1].seq,
+            "rows": compose.rows(entries, texts),
+        }
+        with translated():
+            async with self._session() as session:
+                result = await session.run(self._query(compose.compose(texts)), parameters)
+                record = await result.single()
+        if record is None:
+            raise superseded(batch)
+
+    async def _apply_stepwise(self, batch: Batch, entries: Sequence[JournalEntry], together: set[str]) -> None:
+        """Run the entries in one transaction: neighbours that compose in one statement, the others one by one."""
+        async with self._transaction() as transaction:
+            mark = await (await transaction.run(compose.LOCK_MARK, {"lane": batch.lane, "epoch": batch.epoch})).single()
+            if mark is None:
+                raise superseded(batch)
+            due = [(i, entry) for i, entry in enumerate(entries) if entry.seq > mark["done"]]
+            for composes, run in groupby(due, key=lambda item: item[1].statement in together):
+                await (self._run_composed if composes else self._run_each)(transaction, list(run))
+            await (await transaction.run(compose.MOVE_MARK, {"lane": batch.lane, "last": entries[-1].seq})).consume()
+            with translated():
+                await transaction.commit()
+
+    async def _run_each(self, transaction: AsyncTransaction, run: Sequence[tuple[int, JournalEntry]]) -> None:
+        for position, entry in run:
+            with translated(position):
+                result = await transaction.run(cast("LiteralString", entry.statement), dict(entry.parameters))
+                await result.consume()
+
+    async def _run_composed(self, transaction: AsyncTransaction, run: Sequence[tuple[int, JournalEntry]]) -> None:
+        if len(run) == 1:
+            await self._run_each(transaction, run)
+            return
+        entries = [entry for _, entry in run]
+        texts = self._palette.choose(list(dict.fromkeys(entry.statement for entry in entries)))
+        statement = cast("LiteralString", compose.compose(texts, with_mark=False))
+        with translated():
+            await (await transaction.run(statement, {"rows": compose.rows(entries, texts)})).consume()
+
+    async def _apply_alone(self, batch: Batch, entry: JournalEntry) -> None:
+        lane = {"lane": batch.lane, "epoch": batch.epoch}
+        async with self._transaction() as transaction:
+            mark = await (await transaction.run(compose.LOCK_MARK, lane)).single()
+            await transaction.commit()
+        if mark is None:
+            raise superseded(batch)
+        if entry.seq > mark["done"]:
+            await self.write(entry.statement, entry.parameters)
+            await self.write(compose.MOVE_MARK, {"lane": batch.lane, "last": entry.seq})
+
+    def _query(self, text: str) -> Query:
+        return Query(cast("LiteralString", text), timeout=self._transaction_timeout)
+
+    def _session(self, access: str = WRITE_ACCESS) -> AsyncSession:
+        if self._driver is None:
+            raise ClosedError(f"{self.name} is not connected.")
+        return self._driver.session(  # pyright: ignore[reportUnknownMemberType]
+            database=self._database, default_access_mode=access, bookmark_manager=self._bookmarks
+        )
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncGenerator[AsyncTransaction]:
+        """Open a transaction that is rolled back unless its body commits it."""
+        with translated():
+            async with (
+                self._session() as session,
+                await session.begin_transaction(timeout=self._transaction_timeout) as transaction,
+            ):
+                yield transaction
+
+
+def superseded(batch: Batch) -> ConflictError:
+    """Return the error for a batch whose lane a newer owner has taken over."""
+    return ConflictError(f"Lane {batch.lane!r} has a newer owner; this one may not write to it any more.")

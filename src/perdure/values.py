@@ -1,0 +1,165 @@
+"""Which values a write may carry: checked and copied in the caller, before anything is queued or sent.
+
+The set is what every graph store keeps and gives back equal: None, bool, int (64 bits), float (NaN and infinities
+too), str, date, time, datetime (naive, or with a zone the store can name), and lists and string-keyed maps of these.
+"""
+
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta, timezone
+from typing import Any, cast
+from zoneinfo import ZoneInfo
+
+from perdure.errors import InputError, shorten
+
+MAX_DEPTH = 32
+"""Lists and maps within each other; the limit of both stores is above it."""
+MIN_INT, MAX_INT = -(2**63), 2**63 - 1
+OVERHEAD = 16
+"""Bytes counted for each value beside its text."""
+
+_ADVICE: dict[type[Any], str] = {
+    bytes: "encode them as text, or store them elsewhere and keep the address",
+    bytearray: "encode them as text, or store them elsewhere and keep the address",
+    timedelta: "pass the number of seconds",
+    set: "pass a sorted list",
+    frozenset: "pass a sorted list",
+}
+
+
+def snapshot(parameters: Mapping[str, Any] | None) -> tuple[dict[str, Any], int]:
+    """Return a copy of a write's parameters that later changes cannot reach, and its size in bytes.
+
+    Raises InputError, naming the parameter's path, for a value no store would give back equal.
+    """
+    if parameters is None:
+        return {}, 0
+    if not isinstance(parameters, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InputError(f"parameters should be a mapping of names to values, not {type(parameters).__name__}.")
+    copy: dict[str, Any] = {}
+    size = 0
+    for name, value in parameters.items():
+        if type(value) is str and type(name) is str and value.isascii() and name.isascii():
+            copy[name] = value
+            size += len(value) + OVERHEAD
+            continue
+        key = _check_key(name, "parameters")
+        copy[key], extra = _copy(value, (key,), 0)
+        size += extra
+    return copy, size
+
+
+type_of_time = (datetime, date, time)
+
+
+def _copy(value: Any, path: tuple[str | int, ...], depth: int) -> tuple[Any, int]:  # noqa: PLR0911  one line a kind of value
+    kind = cast("type[object]", type(value))
+    if kind is str:
+        return value, _text_size(value, path)
+    if value is None or kind is bool or kind is float:
+        return value, OVERHEAD
+    if kind is int:
+        return _check_int(value, path), OVERHEAD
+    if isinstance(value, type_of_time):
+        return _check_time(value, path), OVERHEAD
+    if isinstance(value, list | tuple):
+        return _copy_list(cast("list[Any]", value), path, depth + 1)
+    if isinstance(value, Mapping):
+        return _copy_map(cast("Mapping[Any, Any]", value), path, depth + 1)
+    return _copy_subclass(value, path)
+
+
+def _copy_list(value: list[Any] | tuple[Any, ...], path: tuple[str | int, ...], depth: int) -> tuple[list[Any], int]:
+    _check_depth(path, depth)
+    copy: list[Any] = []
+    size = OVERHEAD
+    for index, item in enumerate(value):
+        kept, extra = _copy(item, (*path, index), depth)
+        copy.append(kept)
+        size += extra
+    return copy, size
+
+
+def _copy_map(value: Mapping[Any, Any], path: tuple[str | int, ...], depth: int) -> tuple[dict[str, Any], int]:
+    _check_depth(path, depth)
+    copy: dict[str, Any] = {}
+    size = OVERHEAD
+    for name, item in value.items():
+        key = _check_key(name, _shown(path))
+        copy[key], extra = _copy(item, (*path, key), depth)
+        size += extra + len(key)
+    return copy, size
+
+
+def _copy_subclass(value: Any, path: tuple[str | int, ...]) -> tuple[Any, int]:
+    """Reduce a str, int or float subclass (an enum, a numpy scalar) to the plain value."""
+    if isinstance(value, str):
+        plain = str.__str__(value)
+        return plain, _text_size(plain, path)
+    if isinstance(value, int):
+        return _check_int(int(value), path), OVERHEAD
+    if isinstance(value, float):
+        return float(value), OVERHEAD
+    advice = next((text for kind, text in _ADVICE.items() if isinstance(value, kind)), "convert it to one of those")
+    raise InputError(
+        f"{_shown(path)} is {type(value).__name__}, which a graph cannot hold (it holds None, bool, int, float, str, "
+        "date, time, datetime, and lists and maps of these):",
+        hint=f"{advice}.",
+    )
+
+
+def _check_key(name: object, where: str) -> str:
+    if not isinstance(name, str):
+        raise InputError(f"{where} has the key {shorten(repr(name), 40)}, but keys should be text.")
+    if not name:
+        raise InputError(f"{where} has an empty key.")
+    _text_size(name, (where,))
+    return str.__str__(name)
+
+
+def _text_size(value: str, path: tuple[str | int, ...]) -> int:
+    if value.isascii():
+        return len(value) + OVERHEAD
+    try:
+        return len(value.encode()) + OVERHEAD
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{_shown(path)} holds half of a surrogate pair at position {error.start}, which is not text.",
+            hint="Decode the bytes it came from with errors='replace'.",
+        ) from None
+
+
+def _check_int(value: int, path: tuple[str | int, ...]) -> int:
+    if MIN_INT <= value <= MAX_INT:
+        return value
+    raise InputError(f"{_shown(path)} is an integer beyond 64 bits.", hint="Pass it as text, or as a float.")
+
+
+def _check_time(value: datetime | date | time, path: tuple[str | int, ...]) -> datetime | date | time:
+    if isinstance(value, datetime | time) and value.tzinfo is not None:
+        _check_zone(value, path)
+    return value
+
+
+def _check_zone(value: datetime | time, path: tuple[str | int, ...]) -> None:
+    zone = value.tzinfo
+    if isinstance(value, time) and not isinstance(zone, timezone):
+        raise InputError(f"{_shown(path)} is a time whose zone has no fixed offset.", hint="Pass a datetime.")
+    if isinstance(zone, ZoneInfo) and not zone.key:
+        raise InputError(f"{_shown(path)} has a zone without a name.", hint="Use ZoneInfo('Area/City').")
+    offset = value.utcoffset()
+    if offset is None or offset.seconds % 60 or offset.microseconds:
+        raise InputError(f"{_shown(path)} has a zone whose offset is not in whole minutes.", hint="Convert it to UTC.")
+
+
+def _check_depth(path: tuple[str | int, ...], depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise InputError(
+            f"{_shown(path[:3])}… is nested deeper than {MAX_DEPTH} lists and maps, or contains itself.",
+            hint="Store deep structures as JSON text.",
+        )
+
+
+def _shown(path: tuple[str | int, ...]) -> str:
+    if len(path) == 1 and str(path[0]).startswith("parameters"):
+        return str(path[0])
+    return "parameters" + "".join(f"[{shorten(repr(part), 40)}]" for part in path)

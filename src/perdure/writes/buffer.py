@@ -1,0 +1,458 @@
+"""BufferedWriter: accepts writes at once and commits them in the background, in order and in batches."""
+
+import asyncio
+import contextlib
+import os
+import warnings
+from collections import deque
+from collections.abc import Awaitable, Mapping, Sequence
+from datetime import UTC, datetime
+from time import monotonic
+from types import TracebackType
+from typing import Any, Self, TypedDict, Unpack
+
+from perdure.errors import ClosedError, ConfigError, DurabilityWarning, PerdureError, StoreError
+from perdure.journal.memory import MemoryJournal
+from perdure.protocols import GraphStore, Journal
+from perdure.records import (
+    CloseReport,
+    Durability,
+    FlushSummary,
+    FullPolicy,
+    JournalEntry,
+    Latency,
+    WriteError,
+    WriteMode,
+    WriteStats,
+)
+from perdure.settings import OnError, WriteSection
+from perdure.telemetry import WRITES
+from perdure.writes.drain import Drain
+from perdure.writes.failures import Notifier, WriteErrors, redacted
+from perdure.writes.flushes import Flushes
+from perdure.writes.intake import Repeats, Write, check
+from perdure.writes.lanes import Lane, LaneTable
+from perdure.writes.receipts import Receipt
+from perdure.writes.room import Room, full
+
+SUBMITS_BETWEEN_YIELDS = 50
+SAMPLES = 2048
+SECONDS_TO_TIDY = 2.0
+UNDURABLE = (
+    "durability={asked!r} needs a journal on disk, which this version does not have: accepted writes are held in "
+    "memory, and end with the process until they are committed. Set durability='memory' to agree to that."
+)
+
+
+class WriteOptions(TypedDict, total=False):
+    """The keywords of a BufferedWriter: the settings of `MemorySettings.memory`, one by one."""
+
+    write_mode: WriteMode
+    durability: Durability
+    max_pending: int
+    max_pending_bytes: int
+    on_full: FullPolicy
+    max_batch: int
+    max_batch_bytes: int
+    linger_seconds: float
+    lanes: int
+    max_write_errors: int
+    on_error: OnError | None
+    close_timeout_seconds: float | None
+
+
+class BufferedWriter:
+    """Takes Cypher writes without making the caller wait, and commits them in order, in batches, exactly once.
+
+    Works over any connected GraphStore; keywords are those of `MemorySettings.memory`. It belongs to the event loop
+    and process that started it: every call from another loop, from no loop, or after a fork raises ConfigError.
+
+    * `write_mode="sync"` (default): `submit` awaits the commit and raises what the store says.
+    * `"buffered"`, `"deferred"`: `submit` returns a receipt once the write is accepted; outcomes are on the receipt,
+      in `errors`, and told to `on_error`.
+
+    Close it, or use `async with`: leaving the block drains, also when an exception leaves with it. If close is
+    forgotten, the end of the event loop stops the drain at once; what was not committed is then failed, logged and
+    announced by a ResourceWarning.
+    """
+
+    def __init__(self, store: GraphStore, *, journal: Journal | None = None, **options: Unpack[WriteOptions]) -> None:
+        self._settings = settings = WriteSection(**options)
+        self._store = store
+        self._journal = journal or MemoryJournal()
+        self._room = Room(settings.max_pending, settings.max_pending_bytes)
+        self._lanes = LaneTable(
+            settings.lanes,
+            max_batch=settings.max_batch,
+            max_batch_bytes=settings.max_batch_bytes,
+            linger=settings.linger_seconds,
+        )
+        self._flushes = Flushes()
+        self._repeats = Repeats()
+        self.errors = WriteErrors(settings.max_write_errors)
+        self._notifier = Notifier(settings.on_error, settings.max_write_errors)
+        self._drains: list[Drain] = []
+        self._next_seq = 0
+        self._committed = 0
+        self._failed = 0
+        self._abandoned = 0
+        self._unyielded = 0
+        self._accept_seconds: deque[float] = deque(maxlen=SAMPLES)
+        self._commit_seconds: deque[float] = deque(maxlen=SAMPLES)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pid = os.getpid()
+        self._runner: asyncio.Task[None] | None = None
+        self._closed = False
+        self._close_lock = asyncio.Lock()
+        self._report: CloseReport | None = None
+
+    # -- life
+
+    async def start(self) -> Self:
+        """Begin to drain. Raises ClosedError after close, ConfigError when it was started already."""
+        if self._closed:
+            raise ClosedError("The writer is closed; make a new one.")
+        if self._loop is not None:
+            raise ConfigError("The writer is started already.")
+        self._loop = asyncio.get_running_loop()
+        self._pid = os.getpid()
+        if self._settings.durability != "memory" and not self._journal.durable:
+            warnings.warn(UNDURABLE.format(asked=self._settings.durability), DurabilityWarning, stacklevel=3)
+        await self._journal.open()
+        self._drains = [self._drain(lane) for lane in self._lanes]
+        if self.is_buffered:
+            self._runner = asyncio.create_task(self._run(), name="perdure writes")
+        return self
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def _drain(self, lane: Lane) -> Drain:
+        return Drain(
+            lane,
+            self._store,
+            self._settle,
+            owner=self._journal.identity,
+            epoch=self._journal.epoch,
+            max_batch=self._settings.max_batch,
+            max_bytes=self._settings.max_batch_bytes,
+        )
+
+    async def _run(self) -> None:
+        """Own every background task of the writer; whatever ends it, nothing accepted goes unreported."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._notifier.run(), name="perdure on_error")
+                for drain in self._drains:
+                    tasks.create_task(drain.run(), name=f"perdure lane {drain.lane.number}")
+        finally:
+            self._abandon()
+
+    async def close(self, timeout: float | None = None) -> CloseReport:  # noqa: ASYNC109  the surface's own name
+        """Refuse further writes, commit those accepted, stop, and report.
+
+        Waits at most `timeout` seconds (None: `close_timeout_seconds`). What is not committed by then fails with
+        ClosedError when the journal ends with this process: it stands in `errors`, its receipts raise, and the report
+        counts it. Safe to call again and from several tasks; the first call's report is everybody's. If it is
+        cancelled, the drain stops at once and what is left is reported the same way.
+        """
+        self._check_home()
+        self._closed = True
+        self._room.shut()
+        async with self._close_lock:
+            if self._report is None:
+                limit = self._settings.close_timeout_seconds if timeout is None else timeout
+                await self._shut_down(limit)
+                self._report = CloseReport(self._committed, self._failed, self._abandoned, self._journal.durable)
+            return self._report
+
+    async def _shut_down(self, limit: float | None) -> None:
+        runner = self._runner
+        if runner is not None and not runner.done():
+            try:
+                async with asyncio.timeout(limit):
+                    await self._wait_until_settled(None)
+                    await self._notifier.finished()
+            except TimeoutError:
+                WRITES.warning("close stopped after %s s with %d writes not committed", limit, self.pending)
+            finally:
+                runner.cancel()
+                await asyncio.wait([runner])
+        await self._journal.close()
+        await self._tidy()
+
+    async def _tidy(self) -> None:
+        """Remove our lanes' marks from the store when nobody will need them again."""
+        used = [drain.name for drain in self._drains if drain.batches]
+        if used and not self._journal.durable and not self._abandoned:
+            with contextlib.suppress(StoreError, TimeoutError):
+                async with asyncio.timeout(SECONDS_TO_TIDY):
+                    await self._store.forget_lanes(used)
+
+    def _abandon(self) -> None:
+        """Settle what no drain will settle any more."""
+        expected, self._closed = self._closed, True
+        self._room.shut()
+        left = self.pending
+        self._abandoned = left
+        if not self._journal.durable:
+            error = ClosedError("The writer was closed before this write was committed.")
+            for lane in self._lanes:
+                if lane.queue:
+                    self._settle(lane, len(lane.queue), error)
+            self._failed -= left
+        self._flushes.shut()
+        if not expected:
+            warnings.warn(f"{self!r} was not closed", ResourceWarning, stacklevel=2)
+        if left and not expected:
+            kept = "they are in the journal" if self._journal.durable else "they were in memory only and are lost"
+            WRITES.error("the event loop ended without close, with %d accepted writes not committed; %s", left, kept)
+
+    # -- writing
+
+    async def submit(
+        self,
+        statement: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        key: str | None = None,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  the surface's own name
+    ) -> Receipt:
+        """Accept a write and return its receipt; in sync mode, commit it first.
+
+        Writes with the same `key` (None is a key of its own) are committed in the order they were submitted.
+        `parameters` are copied: changing them afterwards changes nothing. The same `idempotency_key` again returns
+        the first receipt. With no room among the pending writes it waits, at most `timeout` seconds.
+
+        Raises InputError before anything is sent when the statement or its parameters cannot work; QueueFullError
+        when there is no room in time, or at once under `on_full="raise"`; ClosedError after close; ConflictError when
+        the idempotency key came with another write. In sync mode StatementRejectedError and StoreUnavailableError.
+
+        A caller cancelled while it waits for room leaves nothing behind; one cancelled later leaves a whole write.
+        """
+        started = monotonic()
+        self._check_open()
+        write = check(statement, parameters, key, self._room.max_bytes)
+        earlier = self._repeats.find(idempotency_key, write)
+        if earlier is not None:
+            return earlier if self.is_buffered else await earlier
+        if not self.is_buffered:
+            return await self._write_through(write, idempotency_key, started)
+        if not self._room.take(write.size):
+            await self._wait_for_room(write.size, timeout)
+            earlier = self._repeats.find(idempotency_key, write)
+            if earlier is not None:
+                self._room.give_back(1, write.size)
+                return earlier
+        receipt, kept = self._accept(write, idempotency_key, started)
+        if kept is not None:
+            await kept
+        self._unyielded += 1
+        if self._unyielded >= SUBMITS_BETWEEN_YIELDS:
+            self._unyielded = 0
+            await asyncio.sleep(0)
+        return receipt
+
+    def try_submit(
+        self,
+        statement: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        key: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Receipt:
+        """Accept a write without ever waiting, also from code that cannot await; otherwise as `submit`.
+
+        Raises QueueFullError when there is no room now, and ConfigError in sync mode, where there is no queue.
+        """
+        started = monotonic()
+        self._check_open()
+        if not self.is_buffered:
+            raise ConfigError(
+                "try_submit cannot wait for a commit, which write_mode 'sync' asks for.",
+                hint="Set write_mode to 'buffered', or await submit.",
+            )
+        write = check(statement, parameters, key, self._room.max_bytes)
+        earlier = self._repeats.find(idempotency_key, write)
+        if earlier is not None:
+            return earlier
+        if not self._room.take(write.size):
+            self._hurry_all()
+            raise full(self._room)
+        receipt, _ = self._accept(write, idempotency_key, started)
+        return receipt
+
+    async def _wait_for_room(self, size: int, timeout: float | None) -> None:  # noqa: ASYNC109  as submit
+        self._hurry_all()
+        if self._settings.on_full == "raise" and timeout is None:
+            raise full(self._room)
+        await self._room.wait(size, timeout)
+        if self._closed:
+            self._room.give_back(1, size)
+            raise ClosedError("The writer was closed while this write waited for room.")
+
+    def _accept(
+        self, write: Write, idempotency_key: str | None, started: float
+    ) -> tuple[Receipt, Awaitable[None] | None]:
+        """Give a write its place in the order. There is no way back from here but its outcome."""
+        lane = self._lanes.bind(write.key)
+        receipt = self._receipt(write, lane.number, idempotency_key)
+        kept = self._journal.append(receipt.entry)
+        lane.push(receipt)
+        self._accept_seconds.append(receipt.accepted_at - started)
+        return receipt, kept
+
+    def _receipt(self, write: Write, lane: int, idempotency_key: str | None) -> Receipt:
+        entry = JournalEntry(self._next_seq, lane, write.key, write.statement, write.parameters, write.size)
+        self._next_seq += 1
+        receipt = Receipt(entry, monotonic(), self._hurry)
+        if idempotency_key is not None:
+            self._repeats.remember(idempotency_key, receipt)
+        return receipt
+
+    async def _write_through(self, write: Write, idempotency_key: str | None, started: float) -> Receipt:
+        """Commit a write before returning: sync mode."""
+        receipt = self._receipt(write, 0, idempotency_key)
+        try:
+            await self._store.write(write.statement, write.parameters)
+        except BaseException as error:
+            self._failed += 1
+            known = redacted(error, write.parameters) if isinstance(error, StoreError) else error
+            receipt.settle(known if isinstance(known, Exception) else ClosedError("The write was cancelled."))
+            self._flushes.settle([receipt], failed=True)
+            if known is error:
+                raise
+            raise known from None
+        self._committed += 1
+        self._commit_seconds.append(monotonic() - started)
+        receipt.settle()
+        self._flushes.settle([receipt], failed=False)
+        return receipt
+
+    def _settle(self, lane: Lane, count: int, error: PerdureError | None) -> None:
+        """Record the outcome of the first writes of a lane, everywhere it matters."""
+        settled = lane.pop(count)
+        self._journal.settle([receipt.entry for receipt in settled], error)
+        now = monotonic()
+        for receipt in settled:
+            if error is None:
+                receipt.settle()
+                self._commit_seconds.append(now - receipt.accepted_at)
+            else:
+                self._fail(receipt, error)
+        if error is None:
+            self._committed += count
+        self._lanes.release(settled)
+        self._flushes.settle(settled, failed=error is not None)
+        self._room.give_back(count, sum(receipt.entry.size for receipt in settled))
+
+    def _fail(self, receipt: Receipt, error: PerdureError) -> None:
+        entry = receipt.entry
+        shown = redacted(error, entry.parameters) if isinstance(error, StoreError) else error
+        failure = WriteError(entry.statement, entry.parameters, shown, datetime.now(UTC), entry.seq, entry.key)
+        self._failed += 1
+        receipt.settle(shown)
+        self.errors.add(failure)
+        self._notifier.add(failure)
+        WRITES.error("a write failed for good: %s", failure)
+
+    # -- waiting
+
+    async def flush(self, timeout: float | None = None) -> FlushSummary:  # noqa: ASYNC109  the surface's own name
+        """Wait until every write accepted before this call is settled, at most `timeout` seconds, and sum up.
+
+        The summary counts those writes, and the ones settled since the flush before. Writes accepted meanwhile are
+        not waited for. After the timeout `unsettled` says how many are still queued; nothing is dropped, nor when the
+        flush is cancelled.
+        """
+        self._check_home()
+        return await self._wait_until_settled(timeout)
+
+    wait_for_pending = flush
+
+    async def _wait_until_settled(self, timeout: float | None) -> FlushSummary:  # noqa: ASYNC109  as flush
+        self._hurry_all()
+        pending = sum(len(lane.queue) for lane in self._lanes)
+        return await self._flushes.wait(self._next_seq - 1, pending, timeout)
+
+    def _hurry(self, receipt: Receipt) -> None:
+        self._check_home()
+        for lane in self._lanes:
+            if lane.number == receipt.entry.lane:
+                lane.hurry(receipt.seq)
+
+    def _hurry_all(self) -> None:
+        for lane in self._lanes:
+            lane.hurry(self._next_seq - 1)
+
+    # -- gauges
+
+    @property
+    def pending(self) -> int:
+        """Writes accepted and not settled, those in flight among them."""
+        return sum(len(lane.queue) for lane in self._lanes)
+
+    @property
+    def is_buffered(self) -> bool:
+        """Whether `submit` returns before the commit."""
+        return self._settings.write_mode != "sync"
+
+    def stats(self) -> WriteStats:
+        """Return the writer's gauges and counters now; latencies are in seconds over the latest 2,048 writes."""
+        oldest = [lane.queue[0].accepted_at for lane in self._lanes if lane.queue]
+        return WriteStats(
+            pending=self.pending,
+            in_flight=sum(drain.in_flight for drain in self._drains),
+            committed=self._committed,
+            failed=self._failed,
+            retried=sum(drain.retried for drain in self._drains),
+            batches=sum(drain.batches for drain in self._drains),
+            pending_bytes=self._room.bytes,
+            high_water=self._room.high_water,
+            oldest_pending_seconds=monotonic() - min(oldest) if oldest else None,
+            accept_latency=latency(self._accept_seconds),
+            commit_latency=latency(self._commit_seconds),
+        )
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "open" if self._loop else "not started"
+        return f"<BufferedWriter {self._settings.write_mode} over {self._store.name}, {state}, {self.pending} pending>"
+
+    # -- guards
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError("The writer is closed; it accepts no more writes.")
+        if self._loop is None:
+            raise ClosedError("The writer is not started.", hint="Use it in `async with`, or call start() first.")
+        self._check_home()
+
+    def _check_home(self) -> None:
+        """Raise ConfigError away from the loop and process that started the writer."""
+        if self._loop is None:
+            return
+        if os.getpid() != self._pid:
+            raise ConfigError("This writer was started before a fork.", hint="Make a new client in the child process.")
+        try:
+            home = asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            home = False
+        if not home:
+            raise ConfigError(
+                "This writer belongs to another event loop.",
+                hint="Make one client per event loop, and call it from that loop's thread.",
+            )
+
+
+def latency(samples: Sequence[float]) -> Latency:
+    """Return the percentiles of some samples, in seconds."""
+    if not samples:
+        return Latency(None, None, None)
+    ordered = sorted(samples)
+    return Latency(ordered[len(ordered) // 2], ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)], ordered[-1])

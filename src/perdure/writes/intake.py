@@ -1,0 +1,66 @@
+"""What happens to a write before it is accepted: everything that can be wrong with it is said here, before any I/O."""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from perdure.cypher import bind
+from perdure.errors import ConflictError, InputError, shorten
+from perdure.writes.receipts import Receipt
+
+OVERHEAD = 64
+REMEMBERED = 10_000
+
+
+class Write(NamedTuple):
+    """A checked statement with a snapshot of its parameters, its ordering key and its size in bytes."""
+
+    statement: str
+    parameters: dict[str, Any]
+    key: str | None
+    size: int
+
+
+def check(statement: object, parameters: Mapping[str, Any] | None, key: object, max_bytes: int) -> Write:
+    """Return the write, or raise InputError with what is wrong with it."""
+    text, copy, size = bind(statement, parameters)
+    if key is not None and (not isinstance(key, str) or not key.strip()):
+        raise InputError(f"key should be text that is not blank, or None; it is {shorten(repr(key), 40)}.")
+    size += OVERHEAD
+    if size > max_bytes:
+        raise InputError(f"The write has {size} bytes, and max_pending_bytes is {max_bytes}.", hint="Split it.")
+    return Write(text, copy, key, size)
+
+
+class Repeats:
+    """Receipts by idempotency key: the same write submitted again within this process gets its first receipt.
+
+    The newest 10,000 keys are remembered; a write that failed may be submitted again under its key.
+    """
+
+    def __init__(self) -> None:
+        self._receipts: OrderedDict[str, Receipt] = OrderedDict()
+
+    def find(self, idempotency_key: str | None, write: Write) -> Receipt | None:
+        """Return the earlier receipt for this key, if there is one.
+
+        Raises InputError for a blank key and ConflictError when the key came with another write before.
+        """
+        if idempotency_key is None:
+            return None
+        if not isinstance(idempotency_key, str) or not idempotency_key.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InputError("idempotency_key should be text that is not blank, or None.")
+        receipt = self._receipts.get(idempotency_key)
+        if receipt is None or receipt.state == "failed":
+            return None
+        if (receipt.entry.statement, receipt.entry.parameters) != (write.statement, write.parameters):
+            raise ConflictError(f"idempotency_key {shorten(idempotency_key)!r} belongs to another write already.")
+        return receipt
+
+    def remember(self, idempotency_key: str | None, receipt: Receipt) -> None:
+        """Keep a receipt under its key."""
+        if idempotency_key is not None:
+            self._receipts[idempotency_key] = receipt
+            self._receipts.move_to_end(idempotency_key)
+            if len(self._receipts) > REMEMBERED:
+                self._receipts.popitem(last=False)

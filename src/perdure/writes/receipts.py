@@ -1,0 +1,70 @@
+"""What a caller holds of a write it submitted."""
+
+import asyncio
+from collections.abc import Callable, Generator
+from typing import Any
+
+from perdure.errors import WriteFailed
+from perdure.records import JournalEntry, ReceiptState
+
+
+class Receipt:
+    """Follows one write from `accepted` to `committed` or `failed`.
+
+    `await receipt` returns the receipt once the write is in the store, and raises WriteFailed when it will never be.
+    It need not be awaited: a failure is also in `write_errors`. Cancelling an await changes nothing for the write.
+    """
+
+    __slots__ = ("_hurry", "_waiters", "accepted_at", "entry", "error", "state")
+
+    def __init__(self, entry: JournalEntry, accepted_at: float, hurry: Callable[["Receipt"], None]) -> None:
+        self.entry = entry
+        self.accepted_at = accepted_at
+        self.state: ReceiptState = "accepted"
+        self.error: Exception | None = None
+        self._hurry = hurry
+        self._waiters: list[asyncio.Future[None]] | None = None
+
+    @property
+    def seq(self) -> int:
+        """The write's place in the order of submission."""
+        return self.entry.seq
+
+    @property
+    def key(self) -> str | None:
+        """The ordering key it was submitted with."""
+        return self.entry.key
+
+    def __repr__(self) -> str:
+        return f"<Receipt {self.seq} {self.state}>"
+
+    def __await__(self) -> Generator[Any, None, "Receipt"]:
+        return self.committed().__await__()
+
+    async def committed(self, timeout: float | None = None) -> "Receipt":  # noqa: ASYNC109  the surface's own name
+        """Wait until the write is in the store and return this receipt.
+
+        `timeout` is in seconds. Raises WriteFailed when the write failed for good, TimeoutError when it is neither
+        committed nor failed in time (it stays queued), and ConfigError on another event loop than the writer's.
+        """
+        if self.state == "accepted":
+            self._hurry(self)
+            async with asyncio.timeout(timeout):
+                await self._settled()
+        if self.error is not None:
+            raise WriteFailed(self.entry.statement, self.error)
+        return self
+
+    async def _settled(self) -> None:
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters = [*(self._waiters or ()), waiter]
+        await waiter
+
+    def settle(self, error: Exception | None = None) -> None:
+        """Record the outcome and wake whoever waits for it."""
+        self.state = "committed" if error is None else "failed"
+        self.error = error
+        waiters, self._waiters = self._waiters, None
+        for waiter in waiters or ():
+            if not waiter.done():
+                waiter.set_result(None)
