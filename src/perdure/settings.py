@@ -9,7 +9,7 @@ import difflib
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypedDict
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -101,6 +101,23 @@ class WriteSection(Explained):
     """Called with each WriteError, beside the drain; plain or async function."""
     close_timeout_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = 30.0
     """How long close drains when it is not told; None waits as long as it takes."""
+
+
+class WriteOptions(TypedDict, total=False):
+    """The keywords of a BufferedWriter: the settings of `MemorySettings.memory`, one by one."""
+
+    write_mode: WriteMode
+    durability: Durability
+    max_pending: int
+    max_pending_bytes: int
+    on_full: FullPolicy
+    max_batch: int
+    max_batch_bytes: int
+    linger_seconds: float
+    lanes: int
+    max_write_errors: int
+    on_error: OnError | None
+    close_timeout_seconds: float | None
 
 
 class MemorySettings(Explained, BaseSettings):

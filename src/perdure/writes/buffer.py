@@ -2,63 +2,33 @@
 
 import asyncio
 import contextlib
-import os
 import warnings
-from collections import deque
 from collections.abc import Awaitable, Mapping, Sequence
-from datetime import UTC, datetime
 from time import monotonic
 from types import TracebackType
-from typing import Any, Self, TypedDict, Unpack
+from typing import Any, Self, Unpack
 
 from perdure.errors import ClosedError, ConfigError, DurabilityWarning, PerdureError, StoreError
 from perdure.journal.memory import MemoryJournal
 from perdure.protocols import GraphStore, Journal
-from perdure.records import (
-    CloseReport,
-    Durability,
-    FlushSummary,
-    FullPolicy,
-    JournalEntry,
-    Latency,
-    WriteError,
-    WriteMode,
-    WriteStats,
-)
-from perdure.settings import OnError, WriteSection
+from perdure.records import CloseReport, FlushSummary, JournalEntry, WriteStats
+from perdure.settings import WriteOptions, WriteSection
 from perdure.telemetry import WRITES
 from perdure.writes.drain import Drain
-from perdure.writes.failures import Notifier, WriteErrors, redacted
-from perdure.writes.flushes import Flushes
+from perdure.writes.failures import WriteErrors, redacted
+from perdure.writes.home import Home
 from perdure.writes.intake import Repeats, Write, check
 from perdure.writes.lanes import Lane, LaneTable
+from perdure.writes.ledger import Ledger
 from perdure.writes.receipts import Receipt
 from perdure.writes.room import Room, full
 
 SUBMITS_BETWEEN_YIELDS = 50
-SAMPLES = 2048
 SECONDS_TO_TIDY = 2.0
 UNDURABLE = (
     "durability={asked!r} needs a journal on disk, which this version does not have: accepted writes are held in "
     "memory, and end with the process until they are committed. Set durability='memory' to agree to that."
 )
-
-
-class WriteOptions(TypedDict, total=False):
-    """The keywords of a BufferedWriter: the settings of `MemorySettings.memory`, one by one."""
-
-    write_mode: WriteMode
-    durability: Durability
-    max_pending: int
-    max_pending_bytes: int
-    on_full: FullPolicy
-    max_batch: int
-    max_batch_bytes: int
-    linger_seconds: float
-    lanes: int
-    max_write_errors: int
-    on_error: OnError | None
-    close_timeout_seconds: float | None
 
 
 class BufferedWriter:
@@ -87,20 +57,12 @@ class BufferedWriter:
             max_batch_bytes=settings.max_batch_bytes,
             linger=settings.linger_seconds,
         )
-        self._flushes = Flushes()
+        self._ledger = Ledger(self._journal, settings)
         self._repeats = Repeats()
-        self.errors = WriteErrors(settings.max_write_errors)
-        self._notifier = Notifier(settings.on_error, settings.max_write_errors)
         self._drains: list[Drain] = []
         self._next_seq = 0
-        self._committed = 0
-        self._failed = 0
-        self._abandoned = 0
         self._unyielded = 0
-        self._accept_seconds: deque[float] = deque(maxlen=SAMPLES)
-        self._commit_seconds: deque[float] = deque(maxlen=SAMPLES)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._pid = os.getpid()
+        self._home: Home | None = None
         self._runner: asyncio.Task[None] | None = None
         self._closed = False
         self._close_lock = asyncio.Lock()
@@ -112,16 +74,16 @@ class BufferedWriter:
         """Begin to drain. Raises ClosedError after close, ConfigError when it was started already."""
         if self._closed:
             raise ClosedError("The writer is closed; make a new one.")
-        if self._loop is not None:
+        if self._home is not None:
             raise ConfigError("The writer is started already.")
-        self._loop = asyncio.get_running_loop()
-        self._pid = os.getpid()
+        self._home = Home()
         if self._settings.durability != "memory" and not self._journal.durable:
             warnings.warn(UNDURABLE.format(asked=self._settings.durability), DurabilityWarning, stacklevel=3)
         await self._journal.open()
         self._drains = [self._drain(lane) for lane in self._lanes]
         if self.is_buffered:
             self._runner = asyncio.create_task(self._run(), name="perdure writes")
+            await asyncio.sleep(0)  # a task that is cancelled before its first step would report nothing
         return self
 
     async def __aenter__(self) -> Self:
@@ -147,7 +109,7 @@ class BufferedWriter:
         """Own every background task of the writer; whatever ends it, nothing accepted goes unreported."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._notifier.run(), name="perdure on_error")
+                tasks.create_task(self._ledger.notifier.run(), name="perdure on_error")
                 for drain in self._drains:
                     tasks.create_task(drain.run(), name=f"perdure lane {drain.lane.number}")
         finally:
@@ -168,7 +130,8 @@ class BufferedWriter:
             if self._report is None:
                 limit = self._settings.close_timeout_seconds if timeout is None else timeout
                 await self._shut_down(limit)
-                self._report = CloseReport(self._committed, self._failed, self._abandoned, self._journal.durable)
+                done = self._ledger
+                self._report = CloseReport(done.committed, done.failed, done.abandoned, self._journal.durable)
             return self._report
 
     async def _shut_down(self, limit: float | None) -> None:
@@ -177,7 +140,7 @@ class BufferedWriter:
             try:
                 async with asyncio.timeout(limit):
                     await self._wait_until_settled(None)
-                    await self._notifier.finished()
+                    await self._ledger.notifier.finished()
             except TimeoutError:
                 WRITES.warning("close stopped after %s s with %d writes not committed", limit, self.pending)
             finally:
@@ -189,7 +152,7 @@ class BufferedWriter:
     async def _tidy(self) -> None:
         """Remove our lanes' marks from the store when nobody will need them again."""
         used = [drain.name for drain in self._drains if drain.batches]
-        if used and not self._journal.durable and not self._abandoned:
+        if used and not self._journal.durable and not self._ledger.abandoned:
             with contextlib.suppress(StoreError, TimeoutError):
                 async with asyncio.timeout(SECONDS_TO_TIDY):
                     await self._store.forget_lanes(used)
@@ -199,19 +162,17 @@ class BufferedWriter:
         expected, self._closed = self._closed, True
         self._room.shut()
         left = self.pending
-        self._abandoned = left
-        if not self._journal.durable:
-            error = ClosedError("The writer was closed before this write was committed.")
-            for lane in self._lanes:
-                if lane.queue:
-                    self._settle(lane, len(lane.queue), error)
-            self._failed -= left
-        self._flushes.shut()
+        kept = "it is kept in the journal" if self._journal.durable else "it was held in memory only"
+        error = ClosedError(f"The writer was closed before this write was committed; {kept}.")
+        for lane in self._lanes:
+            if lane.queue:
+                settled = lane.pop(len(lane.queue))
+                self._ledger.abandon(settled, error)
+                self._release(settled)
         if not expected:
+            if left:
+                WRITES.error("the event loop ended before close, with %d accepted writes not committed", left)
             warnings.warn(f"{self!r} was not closed", ResourceWarning, stacklevel=2)
-        if left and not expected:
-            kept = "they are in the journal" if self._journal.durable else "they were in memory only and are lost"
-            WRITES.error("the event loop ended without close, with %d accepted writes not committed; %s", left, kept)
 
     # -- writing
 
@@ -303,9 +264,13 @@ class BufferedWriter:
         """Give a write its place in the order. There is no way back from here but its outcome."""
         lane = self._lanes.bind(write.key)
         receipt = self._receipt(write, lane.number, idempotency_key)
-        kept = self._journal.append(receipt.entry)
+        try:
+            kept = self._journal.append(receipt.entry)
+        except BaseException:
+            self._release([receipt])
+            raise
         lane.push(receipt)
-        self._accept_seconds.append(receipt.accepted_at - started)
+        self._ledger.accept_seconds.append(receipt.accepted_at - started)
         return receipt, kept
 
     def _receipt(self, write: Write, lane: int, idempotency_key: str | None) -> Receipt:
@@ -321,46 +286,28 @@ class BufferedWriter:
         receipt = self._receipt(write, 0, idempotency_key)
         try:
             await self._store.write(write.statement, write.parameters)
+        except StoreError as error:
+            shown = redacted(error, write.parameters)
+            self._ledger.refuse(receipt, shown)
+            raise shown from None
         except BaseException as error:
-            self._failed += 1
-            known = redacted(error, write.parameters) if isinstance(error, StoreError) else error
-            receipt.settle(known if isinstance(known, Exception) else ClosedError("The write was cancelled."))
-            self._flushes.settle([receipt], failed=True)
-            if known is error:
-                raise
-            raise known from None
-        self._committed += 1
-        self._commit_seconds.append(monotonic() - started)
-        receipt.settle()
-        self._flushes.settle([receipt], failed=False)
+            self._ledger.refuse(receipt, error)
+            raise
+        self._ledger.commit([receipt], started)
         return receipt
 
     def _settle(self, lane: Lane, count: int, error: PerdureError | None) -> None:
-        """Record the outcome of the first writes of a lane, everywhere it matters."""
+        """Take the first writes of a lane out of the queue, with their outcome."""
         settled = lane.pop(count)
-        self._journal.settle([receipt.entry for receipt in settled], error)
-        now = monotonic()
-        for receipt in settled:
-            if error is None:
-                receipt.settle()
-                self._commit_seconds.append(now - receipt.accepted_at)
-            else:
-                self._fail(receipt, error)
         if error is None:
-            self._committed += count
-        self._lanes.release(settled)
-        self._flushes.settle(settled, failed=error is not None)
-        self._room.give_back(count, sum(receipt.entry.size for receipt in settled))
+            self._ledger.commit(settled)
+        else:
+            self._ledger.fail(settled, error)
+        self._release(settled)
 
-    def _fail(self, receipt: Receipt, error: PerdureError) -> None:
-        entry = receipt.entry
-        shown = redacted(error, entry.parameters) if isinstance(error, StoreError) else error
-        failure = WriteError(entry.statement, entry.parameters, shown, datetime.now(UTC), entry.seq, entry.key)
-        self._failed += 1
-        receipt.settle(shown)
-        self.errors.add(failure)
-        self._notifier.add(failure)
-        WRITES.error("a write failed for good: %s", failure)
+    def _release(self, settled: Sequence[Receipt]) -> None:
+        self._lanes.release(settled)
+        self._room.give_back(len(settled), sum(receipt.entry.size for receipt in settled))
 
     # -- waiting
 
@@ -378,20 +325,22 @@ class BufferedWriter:
 
     async def _wait_until_settled(self, timeout: float | None) -> FlushSummary:  # noqa: ASYNC109  as flush
         self._hurry_all()
-        pending = sum(len(lane.queue) for lane in self._lanes)
-        return await self._flushes.wait(self._next_seq - 1, pending, timeout)
+        return await self._ledger.flushes.wait(self._next_seq - 1, self.pending, timeout)
 
     def _hurry(self, receipt: Receipt) -> None:
         self._check_home()
-        for lane in self._lanes:
-            if lane.number == receipt.entry.lane:
-                lane.hurry(receipt.seq)
+        self._lanes[receipt.entry.lane].hurry(receipt.seq)
 
     def _hurry_all(self) -> None:
         for lane in self._lanes:
             lane.hurry(self._next_seq - 1)
 
     # -- gauges
+
+    @property
+    def errors(self) -> WriteErrors:
+        """The newest writes that failed for good, newest last; readable after close as well."""
+        return self._ledger.errors
 
     @property
     def pending(self) -> int:
@@ -409,19 +358,19 @@ class BufferedWriter:
         return WriteStats(
             pending=self.pending,
             in_flight=sum(drain.in_flight for drain in self._drains),
-            committed=self._committed,
-            failed=self._failed,
+            committed=self._ledger.committed,
+            failed=self._ledger.failed,
             retried=sum(drain.retried for drain in self._drains),
             batches=sum(drain.batches for drain in self._drains),
             pending_bytes=self._room.bytes,
             high_water=self._room.high_water,
             oldest_pending_seconds=monotonic() - min(oldest) if oldest else None,
-            accept_latency=latency(self._accept_seconds),
-            commit_latency=latency(self._commit_seconds),
+            accept_latency=self._ledger.accept_latency(),
+            commit_latency=self._ledger.commit_latency(),
         )
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else "open" if self._loop else "not started"
+        state = "closed" if self._closed else "open" if self._home else "not started"
         return f"<BufferedWriter {self._settings.write_mode} over {self._store.name}, {state}, {self.pending} pending>"
 
     # -- guards
@@ -429,30 +378,10 @@ class BufferedWriter:
     def _check_open(self) -> None:
         if self._closed:
             raise ClosedError("The writer is closed; it accepts no more writes.")
-        if self._loop is None:
+        if self._home is None:
             raise ClosedError("The writer is not started.", hint="Use it in `async with`, or call start() first.")
-        self._check_home()
+        self._home.check()
 
     def _check_home(self) -> None:
-        """Raise ConfigError away from the loop and process that started the writer."""
-        if self._loop is None:
-            return
-        if os.getpid() != self._pid:
-            raise ConfigError("This writer was started before a fork.", hint="Make a new client in the child process.")
-        try:
-            home = asyncio.get_running_loop() is self._loop
-        except RuntimeError:
-            home = False
-        if not home:
-            raise ConfigError(
-                "This writer belongs to another event loop.",
-                hint="Make one client per event loop, and call it from that loop's thread.",
-            )
-
-
-def latency(samples: Sequence[float]) -> Latency:
-    """Return the percentiles of some samples, in seconds."""
-    if not samples:
-        return Latency(None, None, None)
-    ordered = sorted(samples)
-    return Latency(ordered[len(ordered) // 2], ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)], ordered[-1])
+        if self._home is not None:
+            self._home.check()

@@ -14,6 +14,7 @@ from perdure.writes.receipts import Receipt
 
 Settle = Callable[[Lane, int, PerdureError | None], None]
 CRASHES_BEFORE_BLAME = 3
+TRIES_ALONE = 10
 SECONDS_BETWEEN_WARNINGS = 60.0
 
 
@@ -101,12 +102,18 @@ class Drain:
     async def _again(self, error: StoreUnavailableError, count: int) -> None:
         self._attempt += 1
         self.retried += 1
-        if error.relief == "smaller" and count > 1:
-            self._limit = max(1, count // 2)
-            self._parts.clear()
+        if error.relief == "smaller" and (count > 1 or self._attempt >= TRIES_ALONE):
+            self._shrink(error, count)
             return
         self._warn(error, count)
         await asyncio.sleep(decide.pause(self._attempt, error.relief))
+
+    def _shrink(self, error: StoreUnavailableError, count: int) -> None:
+        """Send less at a time; a write that is too much even alone, again and again, has failed."""
+        if count == 1:
+            self._done(1, error)
+        self._limit = max(1, count // 2)
+        self._parts.clear()
 
     def _warn(self, error: StoreUnavailableError, count: int) -> None:
         if error.relief != "again" and monotonic() - self._warned_at >= SECONDS_BETWEEN_WARNINGS:

@@ -71,11 +71,6 @@ class Flushes:
             self._open.remove(barrier)
         return FlushSummary(barrier.committed, barrier.failed, barrier.left)
 
-    def shut(self) -> None:
-        """Let every flush return with what it has; what is left stays unsettled."""
-        for barrier in self._open:
-            barrier.done.set()
-
     def _add(self, committed: int, failed: int) -> None:
         self._committed += committed
         self._failed += failed

@@ -90,6 +90,9 @@ class LaneTable:
     def __iter__(self) -> Iterator[Lane]:
         return iter(self._lanes)
 
+    def __getitem__(self, number: int) -> Lane:
+        return self._lanes[number]
+
     def bind(self, key: str | None) -> Lane:
         """Return the lane for the next write of this key."""
         if key is None:

@@ -21,7 +21,6 @@ _TOO_LARGE = {
     "Neo.TransientError.General.MemoryPoolOutOfMemoryError",
     "Neo.TransientError.General.TransactionMemoryLimit",
     "Neo.TransientError.General.TransactionOutOfMemoryError",
-    "Neo.TransientError.General.StackOverFlowError",
 }
 _STATEMENT = (
     "Neo.ClientError.Statement.",
@@ -34,6 +33,7 @@ _STATEMENT = (
     "Neo.ClientError.Transaction.ForbiddenDueToTransactionType",
     "Neo.DatabaseError.Statement.",
     "Neo.DatabaseError.Schema.",
+    "Neo.TransientError.General.StackOverFlowError",
 )
 _OWN_TRANSACTION = {
     "Neo.ClientError.Transaction.ForbiddenDueToTransactionType",

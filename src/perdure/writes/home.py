@@ -1,0 +1,40 @@
+"""Where an object may be used: on the event loop, and in the process, that started it."""
+
+import asyncio
+import os
+from itertools import count
+
+from perdure.errors import ConfigError
+
+_forks = count()
+_generation = next(_forks)
+
+
+def _forked() -> None:
+    global _generation  # noqa: PLW0603  one fact about the process; asking the system each time costs a microsecond
+    _generation = next(_forks)
+
+
+os.register_at_fork(after_in_child=_forked)
+
+
+class Home:
+    """Remembers the running event loop and the process."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._generation = _generation
+
+    def check(self) -> None:
+        """Raise ConfigError when the caller is on another loop, on none, or in a forked child."""
+        if self._generation != _generation:
+            raise ConfigError("This writer was started before a fork.", hint="Make a new client in the child process.")
+        try:
+            here = asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            here = False
+        if not here:
+            raise ConfigError(
+                "This writer belongs to another event loop.",
+                hint="Make one client per event loop, and call it from that loop's thread.",
+            )

@@ -1,0 +1,86 @@
+"""Where every write's outcome is entered, once: counted, told to its receipt, to flushes and to the application."""
+
+from collections import deque
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from time import monotonic
+
+from perdure.errors import PerdureError, StoreError
+from perdure.protocols import Journal
+from perdure.records import Latency, WriteError
+from perdure.settings import WriteSection
+from perdure.telemetry import WRITES
+from perdure.writes.failures import Notifier, WriteErrors, redacted
+from perdure.writes.flushes import Flushes
+from perdure.writes.receipts import Receipt
+
+SAMPLES = 2048
+
+
+class Ledger:
+    """Outcomes and how long they took."""
+
+    def __init__(self, journal: Journal, settings: WriteSection) -> None:
+        self.errors = WriteErrors(settings.max_write_errors)
+        self.notifier = Notifier(settings.on_error, settings.max_write_errors)
+        self.flushes = Flushes()
+        self.committed = 0
+        self.failed = 0
+        self.abandoned = 0
+        self.accept_seconds: deque[float] = deque(maxlen=SAMPLES)
+        self._commit_seconds: deque[float] = deque(maxlen=SAMPLES)
+        self._journal = journal
+
+    def commit(self, settled: Sequence[Receipt], started: float | None = None) -> None:
+        """Enter writes that are in the store now; `started` when they were not queued before."""
+        self._journal.settle([receipt.entry for receipt in settled])
+        now = monotonic()
+        for receipt in settled:
+            receipt.settle()
+            self._commit_seconds.append(now - (started or receipt.accepted_at))
+        self.committed += len(settled)
+        self.flushes.settle(settled, failed=False)
+
+    def fail(self, settled: Sequence[Receipt], error: PerdureError) -> None:
+        """Enter accepted writes that will never be in the store."""
+        self._journal.settle([receipt.entry for receipt in settled], error)
+        self.failed += len(settled)
+        self._report(settled, error)
+
+    def abandon(self, settled: Sequence[Receipt], error: PerdureError) -> None:
+        """Enter accepted writes whose time ran out with the process that holds them."""
+        self.abandoned += len(settled)
+        self._report(settled, error)
+
+    def refuse(self, receipt: Receipt, error: BaseException) -> None:
+        """Enter a write whose caller is told by the exception itself: sync mode."""
+        self.failed += 1
+        receipt.settle(error if isinstance(error, Exception) else PerdureError("The write was interrupted."))
+        self.flushes.settle([receipt], failed=True)
+
+    def _report(self, settled: Sequence[Receipt], error: PerdureError) -> None:
+        for receipt in settled:
+            entry = receipt.entry
+            shown = redacted(error, entry.parameters) if isinstance(error, StoreError) else error
+            failure = WriteError(entry.statement, entry.parameters, shown, datetime.now(UTC), entry.seq, entry.key)
+            receipt.settle(shown)
+            self.errors.add(failure)
+            self.notifier.add(failure)
+            WRITES.error("a write failed for good: %s", failure)
+        self.flushes.settle(settled, failed=True)
+
+    def accept_latency(self) -> Latency:
+        """Return how long recent writes took to be accepted."""
+        return latency(self.accept_seconds)
+
+    def commit_latency(self) -> Latency:
+        """Return how long recent writes took from acceptance to commit."""
+        return latency(self._commit_seconds)
+
+
+def latency(samples: Sequence[float]) -> Latency:
+    """Return the percentiles of some samples, in seconds."""
+    if not samples:
+        return Latency(None, None, None)
+    ordered = sorted(samples)
+    return Latency(ordered[len(ordered) // 2], ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)], ordered[-1])
