@@ -1,5 +1,6 @@
 """MemoryClient: the owner of every connection, task and file behind an agent's memory."""
 
+import asyncio
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
@@ -8,12 +9,14 @@ from perdure.errors import ClosedError, ConfigError, StoreError
 from perdure.graph.query import GraphQuery
 from perdure.protocols import GraphStore
 from perdure.records import CloseReport, FlushSummary, Health
+from perdure.runtime.home import Home
 from perdure.settings import MemorySettings, OnError
 from perdure.wiring import graph_store
 from perdure.writes import BufferedWriter
 from perdure.writes.failures import WriteErrors
 
 ALIVE = "RETURN 1 AS alive"
+SECONDS_FOR_HEALTH = 5.0
 
 
 class MemoryClient:
@@ -31,7 +34,7 @@ class MemoryClient:
         self._store: GraphStore | None = None
         self._writer: BufferedWriter | None = None
         self._report: CloseReport | None = None
-        self._connecting = False
+        self._home: Home | None = None
 
     async def connect(self) -> Self:
         """Open the store and start the drain.
@@ -41,13 +44,13 @@ class MemoryClient:
         """
         if self._report is not None:
             raise ClosedError("This client is closed.", hint="Make a new one.")
-        if self._writer is not None or self._connecting:
+        if self._home is not None:
             raise ConfigError("This client is connected already.")
         options = self.settings.memory.model_copy(
             update={"on_error": self._on_error} if self._on_error is not None else {}
         )
         store = graph_store(self.settings)
-        self._connecting = True
+        self._home = Home()
         try:
             await store.connect()
             self._stack.push_async_callback(store.close)
@@ -55,10 +58,9 @@ class MemoryClient:
             self._writer = await writer.start()
             self._store = store
         except BaseException:
+            self._home = None
             await self._stack.aclose()
             raise
-        finally:
-            self._connecting = False
         return self
 
     async def close(self, timeout: float | None = None) -> CloseReport:  # noqa: ASYNC109  the surface's own name
@@ -66,6 +68,8 @@ class MemoryClient:
 
         Safe to call again, from several tasks, and before connect.
         """
+        if self._home is not None:
+            self._home.check()
         try:
             if self._writer is not None:
                 self._report = await self._writer.close(timeout)
@@ -92,9 +96,7 @@ class MemoryClient:
     @property
     def query(self) -> GraphQuery:
         """Where the graph is read. Raises ClosedError before connect and after close."""
-        if self._store is None or self._report is not None:
-            raise ClosedError("This client is not connected.", hint="Use it in `async with`, or call connect() first.")
-        return GraphQuery(self._store)
+        return GraphQuery(self._connected())
 
     @property
     def write_errors(self) -> WriteErrors:
@@ -109,13 +111,21 @@ class MemoryClient:
 
     async def health(self) -> Health:
         """Return whether the store answers, and how far the writes are behind it. Never raises for an outage."""
-        store, stats = self._store, self.buffered.stats()
-        if store is None or self._report is not None:
-            raise ClosedError("This client is not connected.")
+        store, stats = self._connected(), self.buffered.stats()
         try:
-            await store.read(ALIVE, {})
+            async with asyncio.timeout(SECONDS_FOR_HEALTH):
+                await store.read(ALIVE, {})
         except StoreError as error:
             detail, reachable = error.message, False
+        except TimeoutError:
+            detail, reachable = f"no answer within {SECONDS_FOR_HEALTH:g} s", False
         else:
             detail, reachable = "", True
         return Health(reachable, store.name, detail, stats.pending, stats.oldest_pending_seconds)
+
+    def _connected(self) -> GraphStore:
+        if self._store is None or self._report is not None:
+            raise ClosedError("This client is not connected.", hint="Use it in `async with`, or call connect() first.")
+        if self._home is not None:
+            self._home.check()
+        return self._store

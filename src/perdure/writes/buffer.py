@@ -12,11 +12,11 @@ from perdure.errors import ClosedError, ConfigError, DurabilityWarning, PerdureE
 from perdure.journal.memory import MemoryJournal
 from perdure.protocols import GraphStore, Journal
 from perdure.records import CloseReport, FlushSummary, JournalEntry, WriteStats
+from perdure.runtime.home import Home
 from perdure.settings import WriteOptions, WriteSection
 from perdure.telemetry import WRITES
 from perdure.writes.drain import Drain
 from perdure.writes.failures import WriteErrors, redacted
-from perdure.writes.home import Home
 from perdure.writes.intake import Repeats, Write, check
 from perdure.writes.lanes import Lane, LaneTable
 from perdure.writes.ledger import Ledger

@@ -21,6 +21,7 @@ from perdure.telemetry import STORES
 
 OLDEST = (5, 26)
 QUICK_TRIES = 20
+SECONDS_TO_ANSWER = 10.0
 IDLE_SECONDS_BEFORE_CHECK = 5.0
 MARKS_ARE_UNIQUE = "CREATE CONSTRAINT perdure_journal_mark IF NOT EXISTS FOR (k:_JournalMark) REQUIRE k.id IS UNIQUE"
 FORGET = "MATCH (k:_JournalMark) WHERE k.id IN $lanes DELETE k"
@@ -131,7 +132,7 @@ class Neo4jGraphStore:
         for attempt in range(1, QUICK_TRIES + 1):
             try:
                 with translated():
-                    async with self._session() as session:
+                    async with self._deadline(), self._session() as session:
                         await (await session.run(self._query(statement), dict(parameters))).consume()
             except StoreUnavailableError as error:
                 if error.relief != "again" or attempt == QUICK_TRIES:
@@ -148,10 +149,11 @@ class Neo4jGraphStore:
         """
         entries = self._prefix(batch.entries)
         try:
-            if entries[0].statement in self._own_transaction:
-                await self._apply_alone(batch, entries[0])
-            else:
-                await self._apply_together(batch, entries)
+            async with self._deadline():
+                if entries[0].statement in self._own_transaction:
+                    await self._apply_alone(batch, entries[0])
+                else:
+                    await self._apply_together(batch, entries)
         except OwnTransactionError as error:
             self._own_transaction.add(entries[error.position].statement)
             return await self.apply(batch)
@@ -268,6 +270,16 @@ class Neo4jGraphStore:
         return self._driver.session(  # pyright: ignore[reportUnknownMemberType]
             database=self._database, default_access_mode=access, bookmark_manager=self._bookmarks
         )
+
+    @asynccontextmanager
+    async def _deadline(self) -> AsyncGenerator[None]:
+        """Give up on a server that neither answers nor ends the transaction in its time, as on a cut line."""
+        limit = self._transaction_timeout + SECONDS_TO_ANSWER
+        try:
+            async with asyncio.timeout(limit):
+                yield
+        except TimeoutError as error:
+            raise StoreUnavailableError(f"{self.name} did not answer within {limit:g} s.") from error
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncGenerator[AsyncTransaction]:

@@ -28,13 +28,15 @@ class Home:
     def check(self) -> None:
         """Raise ConfigError when the caller is on another loop, on none, or in a forked child."""
         if self._generation != _generation:
-            raise ConfigError("This writer was started before a fork.", hint="Make a new client in the child process.")
+            raise ConfigError(
+                "This client was connected before a fork.", hint="Make a new client in the child process."
+            )
         try:
             here = asyncio.get_running_loop() is self._loop
         except RuntimeError:
             here = False
         if not here:
             raise ConfigError(
-                "This writer belongs to another event loop.",
+                "This client belongs to another event loop.",
                 hint="Make one client per event loop, and call it from that loop's thread.",
             )

@@ -1,0 +1,1 @@
+"""Where work runs: the event loop and process an object belongs to."""
