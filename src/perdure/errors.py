@@ -20,6 +20,7 @@ no parameter values.
 from typing import ClassVar, Literal
 
 Relief = Literal["wait", "again", "smaller"]
+ENDINGS = (".", ":", "?", "!", "…")
 
 
 class PerdureError(Exception):
@@ -34,7 +35,9 @@ class PerdureError(Exception):
         super().__init__(self.message)
 
     def __str__(self) -> str:
-        return f"{self.message} {self.hint}" if self.hint else self.message
+        if self.hint is None:
+            return self.message
+        return f"{self.message}{'' if self.message.endswith(ENDINGS) else '.'} {self.hint}"
 
 
 class ConfigError(PerdureError):

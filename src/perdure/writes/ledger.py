@@ -45,7 +45,8 @@ class Ledger:
         """Enter accepted writes that will never be in the store."""
         self._journal.settle([receipt.entry for receipt in settled], error)
         self.failed += len(settled)
-        self._report(settled, error)
+        for failure in self._report(settled, error):
+            WRITES.error("a write failed for good: %s", failure)
 
     def abandon(self, settled: Sequence[Receipt], error: PerdureError) -> None:
         """Enter accepted writes whose time ran out with the process that holds them."""
@@ -58,7 +59,8 @@ class Ledger:
         receipt.settle(error if isinstance(error, Exception) else PerdureError("The write was interrupted."))
         self.flushes.settle([receipt], failed=True)
 
-    def _report(self, settled: Sequence[Receipt], error: PerdureError) -> None:
+    def _report(self, settled: Sequence[Receipt], error: PerdureError) -> list[WriteError]:
+        failures: list[WriteError] = []
         for receipt in settled:
             entry = receipt.entry
             shown = redacted(error, entry.parameters) if isinstance(error, StoreError) else error
@@ -66,8 +68,9 @@ class Ledger:
             receipt.settle(shown)
             self.errors.add(failure)
             self.notifier.add(failure)
-            WRITES.error("a write failed for good: %s", failure)
+            failures.append(failure)
         self.flushes.settle(settled, failed=True)
+        return failures
 
     def accept_latency(self) -> Latency:
         """Return how long recent writes took to be accepted."""

@@ -226,9 +226,8 @@ def answered(position: int | None = None) -> Generator[None]:
 
 def rejected(error: Exception, position: int | None) -> StatementRejectedError:
     """Return the error for a statement that kglite will not run."""
-    return StatementRejectedError(
-        f"The embedded store refused the statement: {shorten(str(error), 300)}", position=position
-    )
+    said = str(error).partition("\n")[0]
+    return StatementRejectedError(f"The embedded store refused the statement: {shorten(said, 300)}", position=position)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ The question is always whether the *statement* is at fault. Whatever speaks of t
 is not the statement's fault, and a write is never given up for it.
 """
 
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -11,6 +12,8 @@ from neo4j.exceptions import ConfigurationError, DriverError, Neo4jError
 
 from perdure.errors import ConfigError, InputError, PerdureError, StatementRejectedError, StoreUnavailableError, shorten
 
+EXPECTED = re.compile(r": expected .*?(?= \(line \d+)|(?<=\))\s*\n.*", re.DOTALL)
+"""In a syntax error: the long list of words the parser would have taken, and its drawing of the statement."""
 _AGAIN = {
     "Neo.TransientError.Transaction.DeadlockDetected",
     "Neo.TransientError.Transaction.ConstraintsChanged",
@@ -75,7 +78,7 @@ def code_of(error: Exception) -> str:
 def meaning(error: Neo4jError | DriverError, position: int | None = None) -> PerdureError:
     """Return the error Perdure raises for one of the driver's."""
     code = code_of(error)
-    said = shorten(getattr(error, "message", None) or str(error), 300)
+    said = shorten(EXPECTED.sub("", getattr(error, "message", None) or str(error)), 300)
     if code == "Neo.ClientError.Statement.AccessMode":
         return InputError(
             "query.cypher only reads, and this statement writes.", hint="Use client.buffered.submit for writes."

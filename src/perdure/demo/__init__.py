@@ -1,0 +1,5 @@
+"""The demo: one conversation written twice, waiting for the database and not waiting, and what each costs the agent.
+
+Run it with `python -m perdure.demo`. Each module imports only from those before it: locomo, turns, statements, graphs,
+passes, figures, report.
+"""

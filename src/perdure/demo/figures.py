@@ -1,0 +1,115 @@
+"""A run as figures: one JSON-like mapping that the report prints and `--json` writes out."""
+
+import os
+import platform
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from math import ceil
+from typing import Any
+
+from perdure import __version__
+from perdure.demo.graphs import first_difference
+from perdure.demo.passes import Pass, Run
+from perdure.demo.statements import BAD_STATEMENT
+
+
+def figures_of(run: Run) -> dict[str, Any]:
+    """Return everything the demo has to say about a run; `problems` is empty when all of it is as promised."""
+    return {
+        "turns": run.turns,
+        "writes": run.writes,
+        "store": "embedded" if run.uri is None else run.uri,
+        "durability": run.durability,
+        "max_pending": run.max_pending,
+        "sync": pass_figures(run.sync),
+        "buffered": pass_figures(run.buffered),
+        "write_errors": [
+            {"seq": error.seq, "query": error.query, "error": str(error.error)} for error in run.buffered.errors
+        ],
+        "read_back": read_back(run),
+        "problems": problems(run),
+        "machine": machine(run),
+    }
+
+
+def pass_figures(done: Pass) -> dict[str, Any]:
+    """Return what the agent waited in one pass, in milliseconds, and what came after it."""
+    return {
+        "wait_p50_ms": milliseconds(percentile(done.waits, 50)),
+        "wait_p99_ms": milliseconds(percentile(done.waits, 99)),
+        "wait_total_ms": milliseconds(sum(done.waits)),
+        "pending_after_last_turn": done.pending,
+        "drain_ms": milliseconds(done.drain_seconds),
+        "all_committed_ms": milliseconds(sum(done.waits) + done.drain_seconds),
+        "high_water": done.stats.high_water,
+        "batches": done.stats.batches,
+        "retried": done.stats.retried,
+        "rehearsal_ms": milliseconds(done.rehearsal_seconds),
+    }
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """Return the smallest of the values that at least `percent` of them do not exceed."""
+    return sorted(values)[max(0, ceil(len(values) * percent / 100) - 1)]
+
+
+def milliseconds(seconds: float) -> float:
+    """Return seconds as milliseconds, to the microsecond."""
+    return round(seconds * 1000, 3)
+
+
+def read_back(run: Run) -> dict[str, Any]:
+    """Return how many of everything was submitted and is in each graph, and whether all three are the same."""
+    graphs = {"submitted": run.expected, "sync": run.sync.graph, "buffered": run.buffered.graph}
+    counts = {name: graph.counts() for name, graph in graphs.items()}
+    kinds = sorted({kind for count in counts.values() for kind in count})
+    return {
+        "equal": difference(run) is None,
+        "nodes": len(run.expected.nodes),
+        "relationships": len(run.expected.relationships),
+        "counts": {kind: {name: count[kind] for name, count in counts.items()} for kind in kinds},
+    }
+
+
+def difference(run: Run) -> str | None:
+    """Say where the two graphs first differ, or both from what was submitted; None when they are equal."""
+    return first_difference(
+        run.sync.graph, run.buffered.graph, ("the sync graph", "the buffered graph")
+    ) or first_difference(run.expected, run.sync.graph, ("what was submitted", "both graphs"))
+
+
+def problems(run: Run) -> list[str]:
+    """Return a sentence for each thing that did not go as promised."""
+    found = [difference(run)]
+    queries = [error.query for error in run.buffered.errors]
+    if queries != [BAD_STATEMENT]:
+        found.append(f"write_errors should hold the one bad statement, but it holds {len(queries)}: {queries!r:.200}.")
+    if run.sync.errors:
+        found.append(f"The sync pass failed {len(run.sync.errors)} writes that it should not have.")
+    return [problem for problem in found if problem is not None]
+
+
+def machine(run: Run) -> dict[str, Any]:
+    """Return what the figures were measured on."""
+    if run.uri is None:
+        store = f"kglite {installed('kglite')}, files in {tempfile.gettempdir()}, synced at each commit"
+    else:
+        store = f"Neo4j {run.sync.server}, driver {installed('neo4j')}"
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "perdure": __version__,
+        "store": store,
+        "measured": f"{datetime.now(UTC):%Y-%m-%d}",
+    }
+
+
+def installed(package: str) -> str:
+    """Return the installed version of a package."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "of unknown version"

@@ -1,0 +1,128 @@
+"""The demo on screen: progress while it runs, then the figures as tables; plain text where there is no terminal."""
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from perdure.demo.passes import Mode, OnTurn
+
+
+@contextmanager
+def progress_bars(console: Console, turns: int) -> Generator[Callable[[Mode], OnTurn], None, None]:
+    """Yield what `run_demo` wants to be told each turn with; it draws on a terminal only.
+
+    Nothing is drawn while a turn is timed: the bar moves when the turn is over.
+    """
+    columns = (TextColumn("{task.description:<9}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, auto_refresh=False, disable=not console.is_terminal) as progress:
+
+        def begin(mode: Mode) -> OnTurn:
+            task = progress.add_task(mode, total=turns)
+            return lambda: progress.update(task, advance=1, refresh=True)
+
+        yield begin
+
+
+def print_title(console: Console, turns: int, source: str, where: str) -> None:
+    """Print what is about to happen."""
+    console.print(Text("Perdure demo", style="bold"))
+    say(console, f"{turns} turns of {source},")
+    say(console, f"written twice into {where}:")
+    say(console, "once waiting for every commit (sync), once not waiting (buffered).\n")
+
+
+def print_report(console: Console, figures: dict[str, Any]) -> None:
+    """Print the figures of a run, from the drain to the notes."""
+    buffered = figures["buffered"]
+    pending = f"{buffered['pending_after_last_turn']} writes pending when the last turn was over"
+    say(console, f"buffered: {pending}, drained in {duration(buffered['drain_ms'])}\n")
+    console.print(wait_table(figures))
+    say(console, "\nOne bad statement was submitted in the middle. client.write_errors has it:\n")
+    for error in figures["write_errors"]:
+        console.print(error_table(error))
+    say(console, "\nRead back, everything from both graphs:\n")
+    console.print(read_back_table(figures["read_back"]["counts"]))
+    print_verdict(console, figures)
+    for note in notes(figures):
+        say(console, note)
+
+
+def print_verdict(console: Console, figures: dict[str, Any]) -> None:
+    """Print the one line that matters: equal, or where not."""
+    read = figures["read_back"]
+    if read["equal"]:
+        same = f"equal: {read['nodes']} nodes, {read['relationships']} relationships"
+        console.print(Text(f"\n{same}, every property compared\n", style="bold green"))
+    for problem in figures["problems"]:
+        console.print(Text(f"\nfailed: {problem}\n", style="bold red"))
+
+
+def wait_table(figures: dict[str, Any]) -> Table:
+    """Return the table of what the agent waited in each mode."""
+    sync, buffered = figures["sync"], figures["buffered"]
+    table = Table(title=f"What the agent waited: {figures['turns']} turns, {figures['writes']} writes")
+    for heading in ("", "sync", "buffered"):
+        table.add_column(heading, justify="right" if heading else "left")
+    timed = [("per turn, p50", "wait_p50_ms"), ("per turn, p99", "wait_p99_ms"), ("total", "wait_total_ms")]
+    for label, key in timed:
+        table.add_row(label, duration(sync[key]), duration(buffered[key]))
+    table.add_section()
+    table.add_row("drain after the last turn", "-", duration(buffered["drain_ms"]))
+    table.add_row("all committed after", duration(sync["all_committed_ms"]), duration(buffered["all_committed_ms"]))
+    table.add_row("transactions", str(figures["writes"]), str(buffered["batches"]))
+    table.add_row("most pending at once", "-", f"{buffered['high_water']} (max_pending={figures['max_pending']})")
+    table.add_section()
+    table.add_row("rehearsal before, not counted", duration(sync["rehearsal_ms"]), duration(buffered["rehearsal_ms"]))
+    return table
+
+
+def error_table(error: dict[str, Any]) -> Table:
+    """Return one write error as the application sees it: the statement, the error, no parameter values."""
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("query", Text(error["query"]))
+    table.add_row("error", Text(error["error"], style="red"))
+    return table
+
+
+def read_back_table(counts: dict[str, dict[str, int]]) -> Table:
+    """Return the table of how many nodes of each label and relationships of each type there are."""
+    table = Table()
+    table.add_column("label or type")
+    names = ("submitted", "sync", "buffered")
+    for name in names:
+        table.add_column(name, justify="right")
+    for kind, count in counts.items():
+        table.add_row(kind, *(str(count[name]) for name in names))
+    return table
+
+
+def notes(figures: dict[str, Any]) -> list[str]:
+    """Return the last lines: what the figures were measured on, and what they do not say."""
+    on = figures["machine"]
+    versions = f"Python {on['python']}, perdure {on['perdure']}; {on['store']}"
+    lines = [f"{on['measured']}: {on['system']}, {on['cores']} cores; {versions}."]
+    if figures["buffered"]["high_water"] == figures["max_pending"]:
+        lines.append("max_pending was reached: from then on the agent waited for room.")
+    if figures["durability"] == "memory":
+        lines.append('durability="memory": pending writes die with the process. A journal comes later.')
+    lines.append("This agent never pauses; while one waits for a model, the drain goes on.")
+    return lines
+
+
+def duration(milliseconds: float) -> str:
+    """Return a time with a unit that suits its size."""
+    if milliseconds >= 1000:
+        return f"{milliseconds / 1000:.2f} s"
+    return f"{milliseconds:.2f} ms"
+
+
+def say(console: Console, text: str) -> None:
+    """Print a line as it is: no markup, no colours guessed."""
+    console.print(text, highlight=False, markup=False)

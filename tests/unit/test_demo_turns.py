@@ -1,0 +1,243 @@
+"""The demo's pure parts: what it reads, and what it would write."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perdure.demo.figures import percentile
+from perdure.demo.graphs import Graph, expected_graph, first_difference
+from perdure.demo.statements import BAD_STATEMENT, LABELS, bad_write, turn_writes, with_bad_write
+from perdure.demo.turns import Mention, derive_mentions, load_turns, read_turns
+from perdure.errors import InputError
+
+HELLO = {"role": "user", "content": "We met Ana Lima in Porto."}
+REPLY = {"role": "assistant", "content": "Noted."}
+
+PUBLISHED = [
+    {
+        "sample_id": "one",
+        "conversation": {
+            "speaker_a": "Ada",
+            "speaker_b": "Ben",
+            "session_10": [{"speaker": "Ben", "dia_id": "D10:1", "text": "Last."}],
+            "session_2": [
+                {"speaker": "Ada", "dia_id": "D2:1", "text": "First.", "blip_caption": "a kite"},
+                {"speaker": "Ben", "dia_id": "D2:2", "text": "Second."},
+            ],
+            "session_2_date_time": "1 May 2023",
+        },
+    }
+]
+REGROUPED = [
+    {
+        "id": "one",
+        "speakers": ["Ada", "Ben"],
+        "sessions": [
+            {
+                "id": "session_2",
+                "date_time": "1 May 2023",
+                "turns": [
+                    {"id": "D2:1", "speaker": "Ada", "text": "First.", "image_caption": "a kite"},
+                    {"id": "D2:2", "speaker": "Ben", "text": "Second.", "image_caption": None},
+                ],
+            },
+            {"id": "session_10", "turns": [{"id": "D10:1", "speaker": "Ben", "text": "Last."}]},
+        ],
+    }
+]
+
+
+def read(*messages: Any) -> Any:
+    return read_turns(json.dumps(messages))
+
+
+def test_the_shipped_conversation_has_fifty_turns_of_several_writes_each() -> None:
+    turns = load_turns(None, 1000)
+    writes = turn_writes(turns, "p-")
+    assert len(turns) == 50
+    assert [[message.role for message in turn] for turn in turns] == [["user", "assistant"]] * 50
+    assert all(6 <= len(of_turn) <= 20 for of_turn in writes)
+    assert {write.makes for of_turn in writes for write in of_turn} == {
+        *LABELS, "NEXT", "MENTIONS", "HAS_STEP", "USED_TOOL",
+    }  # fmt: skip
+
+
+def test_limit_takes_the_first_turns() -> None:
+    assert load_turns(None, 3) == load_turns(None, 1000)[:3]
+
+
+def test_a_plain_list_of_messages_gets_mentions_and_steps() -> None:
+    ((said, reply),) = read(HELLO, REPLY)
+    assert said.mentions == (Mention("Ana Lima", "name"), Mention("Porto", "name"))
+    assert (said.name, said.steps) == ("user", ())
+    assert reply.steps == ("Answer: Noted.",)
+
+
+def test_given_mentions_and_steps_are_kept_and_none_are_derived() -> None:
+    ((said, reply),) = read(
+        {**HELLO, "mentions": []},
+        {**REPLY, "mentions": ["Porto", {"name": "porto", "type": "place"}], "steps": ["Think.", "Act."]},
+    )
+    assert said.mentions == ()
+    assert reply.mentions == (Mention("porto", "place"),)
+    assert reply.steps == ("Think.", "Act.")
+
+
+def test_a_tool_call_belongs_to_the_step_it_names_or_to_the_last() -> None:
+    calls = [{"tool_name": "a", "arguments": {"x": 1}, "step": 1}, {"tool_name": "b", "result": "done"}]
+    ((reply,),) = read({**REPLY, "steps": ["Think.", "Act."], "tool_calls": calls})
+    assert [(call.step, call.tool_name, call.arguments, call.result) for call in reply.tool_calls] == [
+        (1, "a", '{"x": 1}', "null"),
+        (2, "b", "null", "done"),
+    ]
+
+
+def test_an_exported_chat_with_null_content_and_tool_messages_is_read() -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "search", "arguments": '{"q": "x"}'}}
+    (turn,) = read(
+        HELLO,
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "content": "found", "tool_call_id": "c1"},
+        REPLY,
+    )
+    assert [message.role for message in turn] == ["user", "assistant", "tool", "assistant"]
+    assert turn[1].tool_calls[0][:3] == (1, "search", '{"q": "x"}')
+
+
+def test_a_turn_begins_where_the_user_speaks_after_somebody_else() -> None:
+    turns = read({"role": "system", "content": "Be kind."}, HELLO, HELLO, REPLY, REPLY, HELLO)
+    assert [len(turn) for turn in turns] == [1, 4, 1]
+
+
+@pytest.mark.parametrize("data", [PUBLISHED, REGROUPED], ids=["published", "regrouped"])
+def test_a_locomo_file_is_read_with_speakers_as_roles(data: Any) -> None:
+    turns = read(*data)
+    assert [[(m.role, m.name, m.content, m.session_id) for m in turn] for turn in turns] == [
+        [("user", "Ada", "First. [photo: a kite]", "session_2"), ("assistant", "Ben", "Second.", "session_2")],
+        [("assistant", "Ben", "Last.", "session_10")],
+    ]
+    assert turns[0][0].created_at == "1 May 2023"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("{}", "the file holds an object, not a list."),
+        ("[]", "the list is empty."),
+        ("[\n oops", "line 2 is not JSON: Expecting value."),
+        ("[1]", "message 1 should be an object, not a number."),
+        ('[{"role": "user"}]', 'message 1 has no "content".'),
+        ('[{"content": "x"}]', 'message 1 has no "role".'),
+        ('[{"role": "user", "content": 5}]', 'message 1: "content" should be text, not a number.'),
+        ('[{"role": "user", "content": null}]', 'message 1: "content" should be text, not null.'),
+        (
+            '[{"role": "me", "content": "x"}]',
+            "message 1: \"role\" should be one of user, assistant, system, tool, not 'me'.",
+        ),
+        (
+            '[{"role": "user", "content": "x", "mentions": "y"}]',
+            'message 1: "mentions" should be a list, not text.',
+        ),
+        (
+            '[{"role": "user", "content": "x", "mentions": [{}]}]',
+            'message 1, mention 1 has no "name".',
+        ),
+        (
+            '[{"role": "user", "content": "x", "steps": [null]}]',
+            "message 1, step 1 should be text, not null.",
+        ),
+        (
+            '[{"role": "user", "content": "x", "tool_calls": [{"tool_name": "t", "step": 2}]}]',
+            'message 1, tool call 1: "step" is 2, but the message has 1 of them.',
+        ),
+        (
+            '[{"role": "user", "content": "half a pair: \\ud800"}]',
+            'message 1: "content" holds half of a surrogate pair, which is not text.',
+        ),
+        ('[{"sessions": []}]', "its first conversation has no turns."),
+        ('[{"sessions": [{"turns": [{}]}]}]', 'a turn of session should be an object with "speaker" and "text".'),
+        ('[{"conversation": []}]', 'the first sample\'s "conversation" should be an object.'),
+    ],
+)
+def test_wrong_input_is_named(text: str, complaint: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_turns(text)
+    assert caught.value.message == complaint
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [(None, "it cannot be read: No such file"), (b"\xff\xfe[]", "it is not UTF-8 text"), (b"[]", "the list is empty")],
+)
+def test_a_complaint_begins_with_the_path(tmp_path: Path, content: bytes | None, complaint: str) -> None:
+    path = tmp_path / "talk.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        load_turns(path, 5)
+    assert caught.value.message.startswith(f"{path}: {complaint}")
+
+
+@pytest.mark.parametrize(
+    ("content", "names"),
+    [
+        ("Then I went. We ate.", []),
+        ("On Monday, Maria Silva and João came.", ["Monday", "Maria Silva", "João"]),
+        ("We like Ana and ana and Ana.", ["Ana"]),
+        ("", []),
+    ],
+)
+def test_derived_mentions_are_names_and_not_sentence_starts(content: str, names: list[str]) -> None:
+    assert [mention.name for mention in derive_mentions(content)] == names
+
+
+def test_writes_create_before_they_link_and_ids_carry_the_prefix() -> None:
+    writes = [write for of_turn in turn_writes(load_turns(None, 50), "p-") for write in of_turn]
+    made: set[str] = set()
+    for write in writes:
+        if write.makes in LABELS:
+            made.add(write.parameters["id"])
+        else:
+            assert {write.parameters["source"], write.parameters["target"]} <= made
+    assert all(ident.startswith("p-") for ident in made)
+
+
+def test_messages_are_linked_within_their_session_only() -> None:
+    links = [w for of_turn in turn_writes(read(*REGROUPED), "") for w in of_turn if w.makes == "NEXT"]
+    assert [link.parameters for link in links] == [{"source": "message-0001", "target": "message-0002"}]
+
+
+def test_the_bad_write_stands_in_the_middle_and_nothing_else_changes() -> None:
+    turns = turn_writes(load_turns(None, 5), "p-")
+    changed = with_bad_write(turns, bad_write("p-"))
+    assert [write.statement for write in changed[2]].count(BAD_STATEMENT) == 1
+    assert 0 < [write.statement for write in changed[2]].index(BAD_STATEMENT) < len(changed[2]) - 1
+    assert [[w for w in writes if w.statement != BAD_STATEMENT] for writes in changed] == turns
+
+
+def test_the_expected_graph_counts_every_node_and_relationship_once() -> None:
+    writes = [write for of_turn in turn_writes(load_turns(None, 50), "") for write in of_turn]
+    one = expected_graph(writes)
+    assert one == expected_graph([*writes, *writes])
+    assert one.counts()["DemoMessage"] == 100
+    assert one.counts()["NEXT"] == 99
+
+
+def test_a_difference_between_graphs_is_found_and_named() -> None:
+    one = Graph([("DemoMessage", "m1", "name", "'Ana'")], [("NEXT", "m1", "m2")])
+    assert first_difference(one, one, ("one", "other")) is None
+    other_node = one._replace(nodes=[("DemoMessage", "m1", "name", "'Eva'")])
+    assert "'DemoMessage m1 name'" in str(first_difference(one, other_node, ("one", "other")))
+    twice = one._replace(relationships=one.relationships * 2)
+    said = first_difference(one, twice, ("one", "other"))
+    assert said == "'NEXT m1 m2' is in other and not, or not the same, in one."
+    assert Counter(twice.relationships)["NEXT", "m1", "m2"] == 2
+
+
+def test_percentiles_are_values_that_were_measured() -> None:
+    assert percentile([3.0, 1.0, 2.0], 50) == 2.0
+    assert percentile([float(n) for n in range(1, 101)], 99) == 99.0
+    assert percentile([5.0], 99) == 5.0
