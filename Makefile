@@ -9,6 +9,7 @@ UV := $(shell command -v uv 2>/dev/null)
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
+EXTRAS := '.[demo,neo4j]'
 
 # $(call venv,DIR): make an empty environment. $(call install,DIR,WHAT): put packages into it.
 ifdef UV
@@ -56,12 +57,12 @@ $(VENV)/.made:
 	@touch $@
 
 $(VENV)/.demo: $(VENV)/.made pyproject.toml
-	@$(call install,$(VENV),-e '.[demo,neo4j]')
+	@$(call install,$(VENV),-e $(EXTRAS))
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.made pyproject.toml
 	@echo "installing what the tests need" >&2
-	@$(call install,$(VENV),-e '.[demo,neo4j]' --group test)
+	@$(call install,$(VENV),-e $(EXTRAS) --group test)
 	@touch $@
 
 $(VENV)/.check: $(VENV)/.test

@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypedDict
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from perdure.errors import ConfigError, shorten
 from perdure.protocols import GraphStore
@@ -23,6 +23,7 @@ PREFIX = "PERDURE_"
 FOREIGN_PREFIXES = ("PERDURE_TEST_", "PERDURE_BENCH_")
 BOLT_SCHEMES = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
 MIB = 1024 * 1024
+CONTRADICTORY = "contradicts neo4j.uri: both name a store, so give one of them"
 
 OnError = Callable[[WriteError], Awaitable[object] | object]
 PositiveInt = Annotated[int, Field(ge=1)]
@@ -41,13 +42,18 @@ class Explained(BaseModel):
             super().__init__(**values)
         except ValidationError as error:
             raise explain(error, type(self)) from None
+        except SettingsError as error:
+            raise ConfigError(f"The environment cannot be read: {error}.", hint="A section is given as JSON.") from None
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in type(self).model_fields:
             raise ConfigError(unknown_name(name, type(self)))
+        values = vars(self)
+        before = dict(values)
         try:
             super().__setattr__(name, value)
         except ValidationError as error:
+            values.update(before)
             raise explain(error, type(self)) from None
 
 
@@ -57,6 +63,7 @@ class Neo4jSection(Explained):
     uri: str | None = None
     """`neo4j://host:7687`, `bolt://…`, or either with `+s` for TLS."""
     username: str = "neo4j"
+    """Who to log in as, when there is a password."""
     password: SecretStr | None = None
     """None connects without authentication."""
     database: str | None = None
@@ -131,6 +138,7 @@ class MemorySettings(Explained, BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__")
 
     store: str | GraphStore | None = None
+    """A directory, `memory://`, `neo4j://…` or a GraphStore object; None goes by `neo4j.uri`, then `data_dir`."""
     data_dir: Path = Path(".perdure")
     """Where the embedded store keeps its files."""
     neo4j: Neo4jSection = Field(default_factory=Neo4jSection)
@@ -142,9 +150,13 @@ class MemorySettings(Explained, BaseSettings):
 
     @model_validator(mode="after")
     def _one_store(self) -> "MemorySettings":
-        if self.store is not None and self.neo4j.uri is not None and self.store != self.neo4j.uri:
-            raise ValueError("contradicts neo4j.uri: both name a store, so give one of them")
+        if self.contradictory():
+            raise ValueError(CONTRADICTORY)
         return self
+
+    def contradictory(self) -> bool:
+        """Return whether `store` and `neo4j.uri` name different stores."""
+        return None not in (self.store, self.neo4j.uri) and self.store != self.neo4j.uri
 
     @field_validator("store")
     @classmethod

@@ -4,18 +4,20 @@ The set is what every graph store keeps and gives back equal: None, bool, int (6
 too), str, date, time, datetime (naive, or with a zone the store can name), and lists and string-keyed maps of these.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time, timedelta, timezone
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from perdure.errors import InputError, shorten
+from perdure.errors import InputError, StoreError, shorten
 
 MAX_DEPTH = 32
 """Lists and maps within each other; the limit of both stores is above it."""
 MIN_INT, MAX_INT = -(2**63), 2**63 - 1
 OVERHEAD = 16
 """Bytes counted for each value beside its text."""
+SHORTEST_REDACTED = 3
+LONGEST_MESSAGE = 400
 
 _ADVICE: dict[type[Any], str] = {
     bytes: "encode them as text, or store them elsewhere and keep the address",
@@ -40,11 +42,11 @@ def snapshot(parameters: Mapping[str, Any] | None) -> tuple[dict[str, Any], int]
     for name, value in parameters.items():
         if type(value) is str and type(name) is str and value.isascii() and name.isascii():
             copy[name] = value
-            size += len(value) + OVERHEAD
+            size += len(value) + len(name) + OVERHEAD
             continue
         key = _check_key(name, "parameters")
         copy[key], extra = _copy(value, (key,), 0)
-        size += extra
+        size += extra + len(key.encode())
     return copy, size
 
 
@@ -86,7 +88,7 @@ def _copy_map(value: Mapping[Any, Any], path: tuple[str | int, ...], depth: int)
     for name, item in value.items():
         key = _check_key(name, _shown(path))
         copy[key], extra = _copy(item, (*path, key), depth)
-        size += extra + len(key)
+        size += extra + len(key.encode())
     return copy, size
 
 
@@ -163,3 +165,33 @@ def _shown(path: tuple[str | int, ...]) -> str:
     if len(path) == 1 and str(path[0]).startswith("parameters"):
         return str(path[0])
     return "parameters" + "".join(f"[{shorten(repr(part), 40)}]" for part in path)
+
+
+def redacted(error: StoreError, parameters: Mapping[str, Any]) -> StoreError:
+    """Return the error without the parameter values a database may have quoted in its message, on one short line."""
+    message = error.message
+    for value in sorted(set(_texts(parameters)), key=len, reverse=True):
+        message = message.replace(value, "…") if len(value) >= SHORTEST_REDACTED else _unquote(message, value)
+    return type(error)(shorten(message, LONGEST_MESSAGE), hint=error.hint)
+
+
+def _unquote(message: str, value: str) -> str:
+    for mark in "'\"`":
+        message = message.replace(f"{mark}{value}{mark}", "…")
+    return message.replace(f"= {value}", "= …")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield every way in which a message may quote these values."""
+    if isinstance(value, Mapping):
+        for item in cast("Mapping[str, Any]", value).values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in cast("list[Any]", value):
+            yield from _texts(item)
+    elif value is not None and not isinstance(value, bool) and value != "":
+        yield str(value)
+        if isinstance(value, str):
+            yield repr(value)[1:-1]
+        elif isinstance(value, date | time):
+            yield value.isoformat()

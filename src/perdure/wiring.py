@@ -2,15 +2,17 @@
 
 from perdure.errors import ConfigError
 from perdure.protocols import GraphStore
-from perdure.settings import MemorySettings, Neo4jSection
+from perdure.settings import CONTRADICTORY, MemorySettings, Neo4jSection
 
 
 def graph_store(settings: MemorySettings) -> GraphStore:
     """Return the graph store that the settings name, not yet connected.
 
-    Raises ConfigError when the package it needs is not installed, or the object given is no GraphStore.
+    Raises ConfigError when the package it needs is not installed, or two stores are named.
     """
     store = settings.store
+    if settings.contradictory():
+        raise ConfigError(f"store {CONTRADICTORY}.")
     if store is None:
         return neo4j_store(settings.neo4j.uri, settings.neo4j) if settings.neo4j.uri else embedded(settings.data_dir)
     if not isinstance(store, str):

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from perdure.cypher import bind, write_clause
-from perdure.errors import InputError
+from perdure.errors import InputError, StoreError
 from perdure.protocols import GraphStore
+from perdure.values import redacted
 
 
 class GraphQuery:
@@ -31,4 +32,7 @@ class GraphQuery:
                 f"query.cypher only reads, and this statement has {clause}.",
                 hint="Use client.buffered.submit for writes.",
             )
-        return await self._store.read(text, copy)
+        try:
+            return await self._store.read(text, copy)
+        except StoreError as error:
+            raise redacted(error, copy) from None

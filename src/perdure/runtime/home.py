@@ -18,6 +18,12 @@ def _forked() -> None:
 os.register_at_fork(after_in_child=_forked)
 
 
+def cancelled() -> bool:
+    """Return whether the running task was asked to stop, as against a CancelledError raised for no such reason."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 class Home:
     """Remembers the running event loop and the process."""
 

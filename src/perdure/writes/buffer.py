@@ -15,8 +15,9 @@ from perdure.records import CloseReport, FlushSummary, JournalEntry, WriteStats
 from perdure.runtime.home import Home
 from perdure.settings import WriteOptions, WriteSection
 from perdure.telemetry import WRITES
+from perdure.values import redacted
 from perdure.writes.drain import Drain
-from perdure.writes.failures import WriteErrors, redacted
+from perdure.writes.failures import WriteErrors
 from perdure.writes.intake import Repeats, Write, check
 from perdure.writes.lanes import Lane, LaneTable
 from perdure.writes.ledger import Ledger
@@ -61,6 +62,7 @@ class BufferedWriter:
         self._repeats = Repeats()
         self._drains: list[Drain] = []
         self._next_seq = 0
+        self._writing = 0
         self._unyielded = 0
         self._home: Home | None = None
         self._runner: asyncio.Task[None] | None = None
@@ -135,17 +137,17 @@ class BufferedWriter:
             return self._report
 
     async def _shut_down(self, limit: float | None) -> None:
-        runner = self._runner
-        if runner is not None and not runner.done():
-            try:
-                async with asyncio.timeout(limit):
-                    await self._wait_until_settled(None)
-                    await self._ledger.notifier.finished()
-            except TimeoutError:
-                WRITES.warning("close stopped after %s s with %d writes not committed", limit, self.pending)
-            finally:
-                runner.cancel()
-                await asyncio.wait([runner])
+        try:
+            async with asyncio.timeout(limit):
+                await self._wait_until_settled(None)
+                await self._ledger.notifier.finished()
+        except TimeoutError:
+            WRITES.warning("close stopped after %s s with %d writes not committed", limit, self.pending)
+        finally:
+            if self._runner is not None and not self._runner.done():
+                self._runner.cancel()
+                await asyncio.wait([self._runner])
+        self._ledger.abandoned += self._writing
         await self._journal.close()
         await self._tidy()
 
@@ -284,6 +286,7 @@ class BufferedWriter:
     async def _write_through(self, write: Write, idempotency_key: str | None, started: float) -> Receipt:
         """Commit a write before returning: sync mode."""
         receipt = self._receipt(write, 0, idempotency_key)
+        self._writing += 1
         try:
             await self._store.write(write.statement, write.parameters)
         except StoreError as error:
@@ -293,6 +296,8 @@ class BufferedWriter:
         except BaseException as error:
             self._ledger.refuse(receipt, error)
             raise
+        finally:
+            self._writing -= 1
         self._ledger.commit([receipt], started)
         return receipt
 
@@ -345,7 +350,7 @@ class BufferedWriter:
     @property
     def pending(self) -> int:
         """Writes accepted and not settled, those in flight among them."""
-        return sum(len(lane.queue) for lane in self._lanes)
+        return self._writing + sum(len(lane.queue) for lane in self._lanes)
 
     @property
     def is_buffered(self) -> bool:

@@ -1,13 +1,16 @@
 """The drain of one lane: batches go into the store in order until nothing is left, whatever happens on the way."""
 
 import asyncio
+import traceback
 from collections.abc import Callable
 from time import monotonic
 
 from perdure.errors import ConflictError, PerdureError, StatementRejectedError, StoreError, StoreUnavailableError
 from perdure.protocols import GraphStore
 from perdure.records import Batch
+from perdure.runtime.home import cancelled
 from perdure.telemetry import WRITES
+from perdure.values import redacted
 from perdure.writes import batch as decide
 from perdure.writes.lanes import Lane
 from perdure.writes.receipts import Receipt
@@ -57,6 +60,10 @@ class Drain:
             try:
                 await self.lane.ready()
                 await self._send(self._next())
+            except asyncio.CancelledError as error:
+                if cancelled():
+                    raise
+                await self._crashed(error)
             except Exception as error:  # noqa: BLE001  the drain's rim: nothing may end it but cancellation
                 await self._crashed(error)
 
@@ -70,7 +77,7 @@ class Drain:
         try:
             applied = await self._store.apply(Batch(self._name, self._epoch, [receipt.entry for receipt in receipts]))
         except StoreUnavailableError as error:
-            await self._again(error, len(receipts))
+            await self._again(error, receipts)
         except StatementRejectedError as error:
             self._refused(error, len(receipts))
         except ConflictError as error:
@@ -99,13 +106,14 @@ class Drain:
         rest = self._parts[0] - count if self._parts else 0
         self._parts[:1] = decide.split(count, position) + ([rest] if rest > 0 else [])
 
-    async def _again(self, error: StoreUnavailableError, count: int) -> None:
+    async def _again(self, error: StoreUnavailableError, receipts: list[Receipt]) -> None:
+        count = len(receipts)
         self._attempt += 1
         self.retried += 1
         if error.relief == "smaller" and (count > 1 or self._attempt >= TRIES_ALONE):
             self._shrink(error, count)
             return
-        self._warn(error, count)
+        self._warn(error, receipts)
         await asyncio.sleep(decide.pause(self._attempt, error.relief))
 
     def _shrink(self, error: StoreUnavailableError, count: int) -> None:
@@ -115,19 +123,20 @@ class Drain:
         self._limit = max(1, count // 2)
         self._parts.clear()
 
-    def _warn(self, error: StoreUnavailableError, count: int) -> None:
+    def _warn(self, error: StoreUnavailableError, receipts: list[Receipt]) -> None:
         if error.relief != "again" and monotonic() - self._warned_at >= SECONDS_BETWEEN_WARNINGS:
             self._warned_at = monotonic()
+            shown = redacted(error, {"": [receipt.entry.parameters for receipt in receipts]})
             WRITES.warning(
                 "lane %d waits for %s with %d writes queued; trying %d of them again (attempt %d): %s",
-                self.lane.number, self._store.name, len(self.lane.queue), count, self._attempt, error.message,
+                self.lane.number, self._store.name, len(self.lane.queue), len(receipts), self._attempt, shown.message,
             )  # fmt: skip
 
-    async def _crashed(self, error: Exception) -> None:
+    async def _crashed(self, error: BaseException) -> None:
         self._crashes += 1
         self.retried += 1
         WRITES.error("the drain of lane %d crashed (%s) and restarts", self.lane.number, type(error).__name__)
-        WRITES.debug("where it crashed", exc_info=error)
+        WRITES.debug("it crashed here:\n%s", "".join(traceback.format_tb(error.__traceback__)))
         if self._crashes % CRASHES_BEFORE_BLAME == 0 and self.lane.queue:
             self._refused(
                 StatementRejectedError(f"{self._store.name} failed unexpectedly: {type(error).__name__}"),

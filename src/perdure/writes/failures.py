@@ -3,17 +3,15 @@
 import asyncio
 import inspect
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, overload
+from collections.abc import Iterator, Sequence
+from typing import overload
 
 from anyio import CapacityLimiter, to_thread
 
-from perdure.errors import StatementRejectedError, StoreError
 from perdure.records import WriteError
+from perdure.runtime.home import cancelled
 from perdure.settings import OnError
 from perdure.telemetry import WRITES
-
-SHORTEST_REDACTED = 3
 
 
 class WriteErrors(Sequence[WriteError]):
@@ -95,32 +93,14 @@ class Notifier:
             answer = await to_thread.run_sync(callback, error, abandon_on_cancel=True, limiter=self._thread)
             if inspect.isawaitable(answer):
                 await answer
+        except asyncio.CancelledError as failure:
+            if cancelled():
+                raise
+            log(failure, error)
         except Exception as failure:  # noqa: BLE001  the application's own callback, at the drain's rim
-            WRITES.error("on_error raised %s for write %d", type(failure).__name__, error.seq)
+            log(failure, error)
 
 
-def redacted(error: StoreError, parameters: Mapping[str, Any]) -> StoreError:
-    """Return the error without the parameter values a database may have quoted in its message."""
-    message = error.message
-    for value in sorted(set(_texts(parameters)), key=len, reverse=True):
-        message = message.replace(value, "…") if len(value) >= SHORTEST_REDACTED else _unquote(message, value)
-    if isinstance(error, StatementRejectedError):
-        return StatementRejectedError(message, hint=error.hint)
-    return type(error)(message, hint=error.hint)
-
-
-def _unquote(message: str, value: str) -> str:
-    for mark in "'\"`":
-        message = message.replace(f"{mark}{value}{mark}", "…")
-    return message.replace(f"= {value}", "= …")
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        for item in value.values():  # pyright: ignore[reportUnknownVariableType]
-            yield from _texts(item)
-    elif isinstance(value, list):
-        for item in value:  # pyright: ignore[reportUnknownVariableType]
-            yield from _texts(item)
-    elif value is not None and not isinstance(value, bool) and value != "":
-        yield str(value)
+def log(failure: BaseException, error: WriteError) -> None:
+    """Say that the application's callback failed, without what it may have said about the write's values."""
+    WRITES.error("on_error raised %s for write %d", type(failure).__name__, error.seq)

@@ -10,7 +10,8 @@ from perdure.protocols import Journal
 from perdure.records import Latency, WriteError
 from perdure.settings import WriteSection
 from perdure.telemetry import WRITES
-from perdure.writes.failures import Notifier, WriteErrors, redacted
+from perdure.values import redacted
+from perdure.writes.failures import Notifier, WriteErrors
 from perdure.writes.flushes import Flushes
 from perdure.writes.receipts import Receipt
 

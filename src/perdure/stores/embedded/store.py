@@ -43,7 +43,7 @@ FORGET = "MATCH (k:_JournalMark) WHERE k.id IN $lanes DELETE k"
 class EmbeddedGraphStore:
     """Writes and reads a graph kept by this process, in files under a directory.
 
-    `directory` None keeps it in a temporary one, without syncing, and removes it at close: for tests. Otherwise each
+    `directory` None keeps it in a temporary one, not synced, and removes it at close: for tests. Otherwise each
     commit is on disk when it returns. One process at a time can hold a directory. There is one writer: lanes take
     turns. Nothing of it runs on the event loop's thread.
     """
@@ -74,7 +74,7 @@ class EmbeddedGraphStore:
             kglite.set_query_warning_policy("silent")  # a read that matches nothing yet is no news
         if self._directory is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="perdure-")
-            return kglite.open_session(str(Path(self._temporary.name) / FILE), durable="off")
+            return kglite.open_session(str(Path(self._temporary.name) / FILE), durable="normal")
         with opening(self._directory):
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             return kglite.open_session(str(self._directory / FILE), durable="full")
@@ -227,7 +227,7 @@ def answered(position: int | None = None) -> Generator[None]:
 def rejected(error: Exception, position: int | None) -> StatementRejectedError:
     """Return the error for a statement that kglite will not run."""
     said = str(error).partition("\n")[0]
-    return StatementRejectedError(f"The embedded store refused the statement: {shorten(said, 300)}", position=position)
+    return StatementRejectedError(f"The embedded store refused the statement: {said}", position=position)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 
 from perdure.cypher import quote, rewrite_parameters, tokens
 from perdure.records import JournalEntry
+from perdure.stores.neo4j.convert import sendable
 
 ROW = "__row"
 MAX_TEXTS = 32
@@ -62,7 +63,7 @@ def compose(texts: Sequence[str], *, with_mark: bool = True) -> str:
 def rows(entries: Iterable[JournalEntry], texts: Sequence[str]) -> list[dict[str, object]]:
     """Return the rows for entries whose texts are among `texts`."""
     index = {text: position for position, text in enumerate(texts)}
-    return [{"s": entry.seq, "q": index[entry.statement], "p": entry.parameters} for entry in entries]
+    return [{"s": entry.seq, "q": index[entry.statement], "p": sendable(entry.parameters)} for entry in entries]
 
 
 def may_compose(text: str) -> bool:

@@ -1,12 +1,54 @@
-"""Plain Python values from what the driver returns."""
+"""Values on their way to the driver, and back from it."""
 
+from collections.abc import Mapping
+from datetime import datetime, time
 from typing import Any
 
+import pytz
 from neo4j.graph import Node, Path, Relationship
 from neo4j.spatial import Point
 from neo4j.time import Date, DateTime, Duration, Time
 
 GEOGRAPHIC = (4326, 4979)
+UNCHANGED = frozenset({str, int, float, bool, type(None)})
+
+
+def sendable(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return parameters in types that the driver sends right.
+
+    It asks a zone for its offset with a datetime of its own, which a ZoneInfo answers wrongly or not at all; a pytz
+    zone of the same name takes it. Times with an offset need the driver's own type.
+    """
+    if all(type(value) in UNCHANGED for value in parameters.values()):
+        return parameters
+    return {name: _sendable(value) for name, value in parameters.items()}
+
+
+def _sendable(value: Any) -> Any:
+    match value:
+        case datetime(tzinfo=zone) if zone is not None:
+            return _named_zone(value, getattr(zone, "key", None))
+        case time(tzinfo=zone) if zone is not None:
+            nanoseconds = value.microsecond * 1000
+            return Time(value.hour, value.minute, value.second, nanoseconds, pytz.FixedOffset(_minutes(value)))
+        case list():
+            return [_sendable(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+        case dict():
+            return {key: _sendable(item) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
+        case _:
+            return value
+
+
+def _named_zone(value: datetime, name: str | None) -> datetime:
+    try:
+        return value.astimezone(pytz.timezone(name) if name else pytz.FixedOffset(_minutes(value)))
+    except pytz.UnknownTimeZoneError:
+        return value.astimezone(pytz.FixedOffset(_minutes(value)))
+
+
+def _minutes(value: datetime | time) -> int:
+    offset = value.utcoffset()
+    return 0 if offset is None else int(offset.total_seconds()) // 60
 
 
 def plain(value: Any) -> Any:  # noqa: PLR0911  one line a kind of value

@@ -78,7 +78,7 @@ def code_of(error: Exception) -> str:
 def meaning(error: Neo4jError | DriverError, position: int | None = None) -> PerdureError:
     """Return the error Perdure raises for one of the driver's."""
     code = code_of(error)
-    said = shorten(EXPECTED.sub("", getattr(error, "message", None) or str(error)), 300)
+    said = EXPECTED.sub("", getattr(error, "message", None) or str(error))
     if code == "Neo.ClientError.Statement.AccessMode":
         return InputError(
             "query.cypher only reads, and this statement writes.", hint="Use client.buffered.submit for writes."
@@ -88,8 +88,8 @@ def meaning(error: Neo4jError | DriverError, position: int | None = None) -> Per
     if code in _TOO_LARGE:
         return StoreUnavailableError(f"Neo4j has no memory for this transaction: {said}", relief="smaller")
     if code.startswith(_STATEMENT):
-        return StatementRejectedError(f"Neo4j refused the statement: {said} ({code})", position=position)
-    return StoreUnavailableError(f"Neo4j cannot answer now: {said}" + (f" ({code})" if code else ""))
+        return StatementRejectedError(f"Neo4j refused the statement ({code}): {said}", position=position)
+    return StoreUnavailableError(f"Neo4j cannot answer now ({code or type(error).__name__}): {said}")
 
 
 def meaning_at_connect(error: Neo4jError | DriverError, uri: str, username: str) -> PerdureError:

@@ -15,7 +15,7 @@ from neo4j.exceptions import DriverError, Neo4jError
 from perdure.errors import ClosedError, ConfigError, ConflictError, StatementRejectedError, StoreUnavailableError
 from perdure.records import Batch, JournalEntry
 from perdure.stores.neo4j import compose
-from perdure.stores.neo4j.convert import plain
+from perdure.stores.neo4j.convert import plain, sendable
 from perdure.stores.neo4j.faults import OwnTransactionError, meaning_at_connect, translated
 from perdure.telemetry import STORES
 
@@ -120,7 +120,7 @@ class Neo4jGraphStore:
         """
 
         async def work(transaction: Any) -> list[dict[str, Any]]:
-            result = await transaction.run(statement, dict(parameters))
+            result = await transaction.run(statement, dict(sendable(parameters)))
             return [{key: plain(value) for key, value in record.items()} async for record in result]
 
         with translated():
@@ -133,7 +133,7 @@ class Neo4jGraphStore:
             try:
                 with translated():
                     async with self._deadline(), self._session() as session:
-                        await (await session.run(self._query(statement), dict(parameters))).consume()
+                        await (await session.run(self._query(statement), dict(sendable(parameters)))).consume()
             except StoreUnavailableError as error:
                 if error.relief != "again" or attempt == QUICK_TRIES:
                     raise
@@ -237,7 +237,7 @@ class Neo4jGraphStore:
     async def _run_each(self, transaction: AsyncTransaction, run: Sequence[tuple[int, JournalEntry]]) -> None:
         for position, entry in run:
             with translated(position):
-                result = await transaction.run(cast("LiteralString", entry.statement), dict(entry.parameters))
+                result = await transaction.run(cast("LiteralString", entry.statement), dict(sendable(entry.parameters)))
                 await result.consume()
 
     async def _run_composed(self, transaction: AsyncTransaction, run: Sequence[tuple[int, JournalEntry]]) -> None:

@@ -1,0 +1,103 @@
+"""The reference pages are complete: every setting and every error has its place, and every link leads somewhere."""
+
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from pages import ROOT, name_of, pages, prose
+from pydantic import BaseModel
+
+from perdure import errors
+from perdure.settings import MemorySettings, setting_names
+
+SETTINGS = ROOT / "docs" / "reference" / "settings.md"
+ERRORS = ROOT / "docs" / "reference" / "errors.md"
+ONLY_IN_CODE = {"memory.on_error"}
+"""A function cannot stand in an environment variable."""
+
+_LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
+_HEADING = re.compile(r"^#+ +(?P<text>.+?) *$", re.MULTILINE)
+_CODE = re.compile(r"`([^`]*)`")
+
+
+def rows(page):
+    """Return a page's table rows by the code in their first cell: the code in each cell."""
+    table = [
+        line.strip("| ").split(" | ")
+        for line in page.read_text(encoding="utf-8").splitlines()
+        if line.startswith("| `")
+    ]
+    return {_CODE.findall(cells[0])[0]: [_CODE.findall(cell) for cell in cells] for cells in table}
+
+
+def default_of(name):
+    settings: BaseModel | object = MemorySettings.model_construct()
+    for part in name.split("."):
+        settings = getattr(settings, part)
+    return settings
+
+
+@pytest.mark.parametrize("name", list(setting_names(MemorySettings)))
+def test_a_setting_stands_in_the_reference_with_its_variable_and_default(name):
+    row = rows(SETTINGS).get(name)
+    assert row is not None, f"{name} is missing in {name_of(SETTINGS)}"
+    variable = [] if name in ONLY_IN_CODE else ["PERDURE_" + name.replace(".", "__").upper()]
+    assert row[1] == variable
+    assert row[2][0] == str(default_of(name))
+
+
+def test_the_reference_has_no_setting_that_does_not_exist():
+    assert set(rows(SETTINGS)) == set(setting_names(MemorySettings))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.PerdureError)],
+)
+def test_an_error_stands_in_the_reference_with_its_code(error):
+    row = rows(ERRORS).get(error.__name__)
+    assert row is not None, f"{error.__name__} is missing in {name_of(ERRORS)}"
+    assert row[1] == [error.code]
+    assert row[2] == (["True"] if error.retryable else ["False"])
+
+
+def test_the_warning_stands_in_the_reference():
+    assert "`DurabilityWarning`" in ERRORS.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", pages(), ids=name_of)
+def test_every_relative_link_leads_somewhere(page):
+    text = prose(page)
+    for target in _LINK.findall(text) + re.findall(r'(?:src|href)="([^"]+)"', text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = unquote(target).partition("#")
+        goal = (page.parent / path).resolve() if path else page
+        assert goal.exists(), f"{name_of(page)} links to {target}, which is not there"
+        if anchor:
+            assert anchor in anchors(goal), f"{name_of(page)} links to {target}, which has no such heading"
+
+
+@pytest.mark.parametrize("page", [page for page in pages() if "docs" in page.parts], ids=name_of)
+def test_every_page_can_be_reached_from_the_readme(page):
+    seen, ahead = set(), [ROOT / "README.md"]
+    while ahead:
+        here = ahead.pop()
+        if here not in seen:
+            seen.add(here)
+            links = (
+                target.partition("#")[0] for target in _LINK.findall(prose(here)) if not re.match(r"[a-z]+:", target)
+            )
+            ahead += [
+                goal
+                for goal in ((here.parent / link).resolve() for link in links)
+                if goal.suffix == ".md" and goal.exists()
+            ]
+    assert page.resolve() in seen, f"no page leads to {name_of(page)}"
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the names under which a page's headings can be linked to."""
+    plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in _HEADING.findall(prose(page)))
+    return {heading.replace(" ", "-") for heading in plain}
