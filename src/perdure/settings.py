@@ -48,12 +48,11 @@ class Explained(BaseModel):
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in type(self).model_fields:
             raise ConfigError(unknown_name(name, type(self)))
-        values = vars(self)
-        before = dict(values)
+        before = dict(vars(self))
         try:
             super().__setattr__(name, value)
         except ValidationError as error:
-            values.update(before)
+            object.__setattr__(self, "__dict__", before)
             raise explain(error, type(self)) from None
 
 

@@ -61,6 +61,7 @@ class Notifier:
         self._idle = asyncio.Event()
         self._idle.set()
         self._thread = CapacityLimiter(1)
+        self._task: asyncio.Task[None] | None = None
 
     def add(self, error: WriteError) -> None:
         """Queue an error for the callback."""
@@ -70,16 +71,21 @@ class Notifier:
             self._news.set()
 
     async def finished(self) -> None:
-        """Return when the callback has been told of everything."""
-        await self._idle.wait()
+        """Return when the callback has been told of everything; at once when it is the callback that asks."""
+        if asyncio.current_task() is not self._task:
+            await self._idle.wait()
 
     async def run(self) -> None:
         """Tell the callback of each error as it comes, until cancelled."""
-        while True:
-            await self._news.wait()
-            while self._queue:
-                await self._tell(self._queue.popleft())
-            self._news.clear()
+        self._task = asyncio.current_task()
+        try:
+            while True:
+                await self._news.wait()
+                while self._queue:
+                    await self._tell(self._queue.popleft())
+                self._news.clear()
+                self._idle.set()
+        finally:
             self._idle.set()
 
     async def _tell(self, error: WriteError) -> None:
