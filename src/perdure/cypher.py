@@ -52,9 +52,9 @@ class Statement(NamedTuple):
 
 
 def parse(text: object) -> Statement:
-    """Return what must be known of a statement before it is accepted.
+    """Return what must be known of a statement before it is accepted, without the semicolon at its end.
 
-    Raises InputError when it is not text, is empty, or ends inside a string, comment or quoted name.
+    Raises InputError when it is not text, is empty, is more than one, or ends inside a string, comment or quoted name.
     """
     if not isinstance(text, str):
         raise InputError(f"statement should be Cypher text, not {type(text).__name__}.")
@@ -76,12 +76,17 @@ def bind(statement: object, parameters: Mapping[str, Any] | None) -> tuple[str, 
 
 def _parse(text: str) -> Statement:
     pieces = tokens(text)
-    if all(piece.kind in ("space", "comment") for piece in pieces):
+    said = [index for index, piece in enumerate(pieces) if piece.kind not in ("space", "comment")]
+    ends = [index for index in said if pieces[index].text == ";"]
+    if len(said) == len(ends):
         raise InputError("statement is empty.", hint="Pass Cypher such as 'MERGE (m:Message {id: $id})'.")
+    if ends[:1] not in ([], said[-1:]):
+        raise InputError("statement holds more than one statement.", hint="Submit them one by one.")
     try:
         text.encode()
     except UnicodeEncodeError:
         raise InputError("statement holds half of a surrogate pair, which is not text.") from None
+    text = "".join(piece.text for index, piece in enumerate(pieces) if index not in ends)
     return Statement(text, frozenset(piece.name for piece in pieces if piece.kind == "parameter"))
 
 

@@ -20,6 +20,8 @@ no parameter values.
 from typing import ClassVar, Literal
 
 Relief = Literal["wait", "again", "smaller"]
+READ_ONLY = "query.cypher only reads, and this statement writes."
+READ_ONLY_HINT = "Use client.buffered.submit for writes."
 ENDINGS = (".", ":", "?", "!", "…")
 
 

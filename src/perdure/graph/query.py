@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from perdure.cypher import bind, write_clause
-from perdure.errors import InputError, StoreError
+from perdure.errors import READ_ONLY_HINT, InputError, StoreError
 from perdure.protocols import GraphStore
 from perdure.values import redacted
 
@@ -30,7 +30,7 @@ class GraphQuery:
         if clause is not None:
             raise InputError(
                 f"query.cypher only reads, and this statement has {clause}.",
-                hint="Use client.buffered.submit for writes.",
+                hint=READ_ONLY_HINT,
             )
         try:
             return await self._store.read(text, copy)

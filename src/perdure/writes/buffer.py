@@ -58,7 +58,7 @@ class BufferedWriter:
             max_batch_bytes=settings.max_batch_bytes,
             linger=settings.linger_seconds,
         )
-        self._ledger = Ledger(self._journal, settings)
+        self._ledger = Ledger(settings)
         self._repeats = Repeats()
         self._drains: list[Drain] = []
         self._next_seq = 0
@@ -69,8 +69,6 @@ class BufferedWriter:
         self._closed = False
         self._close_lock = asyncio.Lock()
         self._report: CloseReport | None = None
-
-    # -- life
 
     async def start(self) -> Self:
         """Begin to drain. Raises ClosedError after close, ConfigError when it was started already."""
@@ -85,7 +83,12 @@ class BufferedWriter:
         self._drains = [self._drain(lane) for lane in self._lanes]
         if self.is_buffered:
             self._runner = asyncio.create_task(self._run(), name="perdure writes")
-            await asyncio.sleep(0)  # a task that is cancelled before its first step would report nothing
+            try:
+                await asyncio.sleep(0)  # a task that is cancelled before its first step would report nothing
+            except BaseException:
+                self._closed = True
+                await self._stop()
+                raise
         return self
 
     async def __aenter__(self) -> Self:
@@ -114,6 +117,8 @@ class BufferedWriter:
                 tasks.create_task(self._ledger.notifier.run(), name="perdure on_error")
                 for drain in self._drains:
                     tasks.create_task(drain.run(), name=f"perdure lane {drain.lane.number}")
+        except (KeyboardInterrupt, SystemExit):
+            return  # the task it came from has raised it through the event loop already
         finally:
             self._abandon()
 
@@ -144,12 +149,15 @@ class BufferedWriter:
         except TimeoutError:
             WRITES.warning("close stopped after %s s with %d writes not committed", limit, self.pending)
         finally:
-            if self._runner is not None and not self._runner.done():
-                self._runner.cancel()
-                await asyncio.wait([self._runner])
+            await self._stop()
         self._ledger.abandoned += self._writing
         await self._journal.close()
         await self._tidy()
+
+    async def _stop(self) -> None:
+        if self._runner is not None and not self._runner.done():
+            self._runner.cancel()
+            await asyncio.wait([self._runner])
 
     async def _tidy(self) -> None:
         """Remove our lanes' marks from the store when nobody will need them again."""
@@ -175,8 +183,6 @@ class BufferedWriter:
             if left:
                 WRITES.error("the event loop ended before close, with %d accepted writes not committed", left)
             warnings.warn(f"{self!r} was not closed", ResourceWarning, stacklevel=2)
-
-    # -- writing
 
     async def submit(
         self,
@@ -265,27 +271,26 @@ class BufferedWriter:
     ) -> tuple[Receipt, Awaitable[None] | None]:
         """Give a write its place in the order. There is no way back from here but its outcome."""
         lane = self._lanes.bind(write.key)
-        receipt = self._receipt(write, lane.number, idempotency_key)
+        receipt = self._receipt(write, lane.number)
         try:
             kept = self._journal.append(receipt.entry)
         except BaseException:
             self._release([receipt])
             raise
         lane.push(receipt)
+        self._repeats.remember(idempotency_key, receipt)
         self._ledger.accept_seconds.append(receipt.accepted_at - started)
         return receipt, kept
 
-    def _receipt(self, write: Write, lane: int, idempotency_key: str | None) -> Receipt:
+    def _receipt(self, write: Write, lane: int) -> Receipt:
         entry = JournalEntry(self._next_seq, lane, write.key, write.statement, write.parameters, write.size)
         self._next_seq += 1
-        receipt = Receipt(entry, monotonic(), self._hurry)
-        if idempotency_key is not None:
-            self._repeats.remember(idempotency_key, receipt)
-        return receipt
+        return Receipt(entry, monotonic(), self._hurry)
 
     async def _write_through(self, write: Write, idempotency_key: str | None, started: float) -> Receipt:
         """Commit a write before returning: sync mode."""
-        receipt = self._receipt(write, 0, idempotency_key)
+        receipt = self._receipt(write, 0)
+        self._repeats.remember(idempotency_key, receipt)
         self._writing += 1
         try:
             await self._store.write(write.statement, write.parameters)
@@ -309,12 +314,11 @@ class BufferedWriter:
         else:
             self._ledger.fail(settled, error)
         self._release(settled)
+        self._journal.settle([receipt.entry for receipt in settled], error)
 
     def _release(self, settled: Sequence[Receipt]) -> None:
         self._lanes.release(settled)
         self._room.give_back(len(settled), sum(receipt.entry.size for receipt in settled))
-
-    # -- waiting
 
     async def flush(self, timeout: float | None = None) -> FlushSummary:  # noqa: ASYNC109  the surface's own name
         """Wait until every write accepted before this call is settled, at most `timeout` seconds, and sum up.
@@ -339,8 +343,6 @@ class BufferedWriter:
     def _hurry_all(self) -> None:
         for lane in self._lanes:
             lane.hurry(self._next_seq - 1)
-
-    # -- gauges
 
     @property
     def errors(self) -> WriteErrors:
@@ -377,8 +379,6 @@ class BufferedWriter:
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open" if self._home else "not started"
         return f"<BufferedWriter {self._settings.write_mode} over {self._store.name}, {state}, {self.pending} pending>"
-
-    # -- guards
 
     def _check_open(self) -> None:
         if self._closed:

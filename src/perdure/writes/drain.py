@@ -91,12 +91,12 @@ class Drain:
     def _done(self, count: int, error: PerdureError | None) -> None:
         """Settle the first `count` writes, and go back to full batches once a split one is through."""
         self._attempt = self._crashes = 0
-        self._settle(self.lane, count, error)
         if self._parts:
             rest = self._parts[0] - count
             self._parts[:1] = [rest] if rest > 0 else []
         if not self._parts:
             self._limit = min(self._limit * 2, self._max_batch)
+        self._settle(self.lane, count, error)
 
     def _refused(self, error: StoreError, count: int) -> None:
         if count == 1:

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from time import monotonic
 
 from perdure.errors import PerdureError, StoreError
-from perdure.protocols import Journal
 from perdure.records import Latency, WriteError
 from perdure.settings import WriteSection
 from perdure.telemetry import WRITES
@@ -21,7 +20,7 @@ SAMPLES = 2048
 class Ledger:
     """Outcomes and how long they took."""
 
-    def __init__(self, journal: Journal, settings: WriteSection) -> None:
+    def __init__(self, settings: WriteSection) -> None:
         self.errors = WriteErrors(settings.max_write_errors)
         self.notifier = Notifier(settings.on_error, settings.max_write_errors)
         self.flushes = Flushes()
@@ -30,11 +29,9 @@ class Ledger:
         self.abandoned = 0
         self.accept_seconds: deque[float] = deque(maxlen=SAMPLES)
         self._commit_seconds: deque[float] = deque(maxlen=SAMPLES)
-        self._journal = journal
 
     def commit(self, settled: Sequence[Receipt], started: float | None = None) -> None:
         """Enter writes that are in the store now; `started` when they were not queued before."""
-        self._journal.settle([receipt.entry for receipt in settled])
         now = monotonic()
         for receipt in settled:
             receipt.settle()
@@ -44,7 +41,6 @@ class Ledger:
 
     def fail(self, settled: Sequence[Receipt], error: PerdureError) -> None:
         """Enter accepted writes that will never be in the store."""
-        self._journal.settle([receipt.entry for receipt in settled], error)
         self.failed += len(settled)
         for failure in self._report(settled, error):
             WRITES.error("a write failed for good: %s", failure)

@@ -2,7 +2,8 @@
 
 kglite answers some property names itself (`n.name` of a node without a name is its title) and keeps others for its
 bookkeeping, so a user's properties of those names are stored under a prefix and come back without it. It knows no
-block comments, no quoted parameter names, and no `CREATE (n:Label $properties)`.
+block comments, no quoted parameter names, no letters beyond ASCII outside backticks, and no
+`CREATE (n:Label $properties)`.
 """
 
 import re
@@ -13,13 +14,14 @@ from typing import Any, NamedTuple
 from perdure.cypher import Token, quote, tokens
 
 PREFIX = "__"
-TAKEN = frozenset({"title", "name", "type", "label", "node_type", "updated_at", "modified_by", "git_sha"})
-"""Names that kglite 0.21 answers by itself or keeps for itself."""
+TAKEN = frozenset("title name type label node_type updated_at modified_by git_sha start end properties nodes".split())
+"""Names that kglite 0.21 answers by itself, keeps for itself, or describes a node, relationship or path with."""
 
 _NODE = {"id", "labels", "properties"}
 _RELATIONSHIP = {"id", "start", "end", "type", "properties"}
 _PATH = {"nodes", "relationships"}
-_ENCODED_NAME = re.compile(rf"\b{PREFIX}(?=\w)")
+_ENCODED_NAME = re.compile(rf"(?<!\w){PREFIX}(?=\w)")
+_QUOTED_WORD = re.compile(r"`(\w*[^\W\x00-\x7f]\w*)`")
 _CREATE_WITH_MAP = re.compile(
     r"^(?P<create>\s*CREATE\s*\(\s*(?P<variable>\w+|`[^`]+`)?\s*(?P<labels>(?::\s*(?:\w+|`[^`]+`)\s*)*))"
     r"(?P<map>\$\w+)\s*\)(?P<rest>\s*(?:RETURN\b.*|WITH\b.*|SET\b.*)?)$",
@@ -57,10 +59,12 @@ def translate(text: str) -> Translated:
         before = pieces[meaningful[place - 1]].text if place else ""
         after = pieces[meaningful[place + 1]].text if place + 1 < len(meaningful) else ""
         _track(braces, piece)
-        if piece.kind == "parameter" and piece.text.startswith("$`"):
+        if piece.kind == "parameter" and (piece.text.startswith("$`") or not piece.text.isascii()):
             out[index] = "$" + renamed.setdefault(piece.name, f"quoted_{len(renamed)}")
         elif _is_property(piece, before, after, braces):
             out[index] = _encoded(piece)
+        elif piece.kind == "word" and not piece.text.isascii():
+            out[index] = quote(piece.text)
     return Translated(_spread_map("".join(out)), renamed)
 
 
@@ -75,7 +79,7 @@ def _track(braces: list[str], piece: Token) -> None:
 
 def _is_property(piece: Token, before: str, after: str, braces: list[str]) -> bool:
     if piece.kind == "string":
-        return before == "[" and after == "]" and piece.text[1:-1] in TAKEN
+        return before == "[" and after == "]" and encode_name(piece.text[1:-1]) != piece.text[1:-1]
     if piece.kind not in ("word", "quoted") or encode_name(piece.name) == piece.name:
         return False
     in_map = bool(braces) and braces[-1] == "{" and before in ("{", ",") and after == ":"
@@ -86,7 +90,7 @@ def _encoded(piece: Token) -> str:
     if piece.kind == "string":
         return f"{piece.text[0]}{PREFIX}{piece.text[1:]}"
     name = encode_name(piece.name)
-    return quote(name) if piece.kind == "quoted" else name
+    return quote(name) if piece.kind == "quoted" or not name.isascii() else name
 
 
 def _spread_map(text: str) -> str:
@@ -113,7 +117,12 @@ def _encode_value(value: Any) -> Any:
 
 def decode_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a result row with the names its statement used."""
-    return {_ENCODED_NAME.sub("", column): decode(value) for column, value in row.items()}
+    return {_column(name): decode(value) for name, value in row.items()}
+
+
+def _column(name: str) -> str:
+    """Return a column's name: an alias as it is, an expression with the names its statement used."""
+    return name if name.replace("_", "").isalnum() else _QUOTED_WORD.sub(r"\1", _ENCODED_NAME.sub("", name))
 
 
 def decode(value: Any) -> Any:

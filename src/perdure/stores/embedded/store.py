@@ -12,8 +12,10 @@ from typing import Any, TypeVar
 import kglite
 from anyio import CapacityLimiter, to_thread
 
-from perdure.cypher import quote
+from perdure.cypher import quote, write_clause
 from perdure.errors import (
+    READ_ONLY,
+    READ_ONLY_HINT,
     ClosedError,
     ConfigError,
     ConflictError,
@@ -30,7 +32,9 @@ T = TypeVar("T")
 
 FILE = "graph.kgl"
 READERS = 4
-UNKNOWN_PROPERTY = re.compile(r"Unknown property '(?P<property>.+?)' on (?P<label>.+?)\.(?: Did you mean|\s|$)")
+UNKNOWN_PROPERTY = re.compile(
+    r"Unknown property '(?P<property>.+?)' on (?P<label>.+?)\.(?: Did you mean|\s|$)", re.DOTALL
+)
 MOST_UNKNOWN = 100
 LOCK_MARK = (
     "MERGE (k:_JournalMark {id: $lane}) ON CREATE SET k.seq = -1, k.epoch = $epoch "
@@ -98,6 +102,10 @@ class EmbeddedGraphStore:
         session = self._opened()
         try:
             return await to_thread.run_sync(_read, session, statement, parameters, limiter=self._readers)
+        except StatementRejectedError as error:
+            if write_clause(statement):
+                raise InputError(READ_ONLY, hint=READ_ONLY_HINT) from error
+            raise
         except UnknownPropertyError:
             return await self._write(partial(_read_declaring, session, statement, parameters))
 
@@ -208,9 +216,7 @@ def answered(position: int | None = None) -> Generator[None]:
     try:
         yield
     except kglite.ReadOnlyError as error:
-        raise InputError(
-            "query.cypher only reads, and this statement writes.", hint="Use client.buffered.submit for writes."
-        ) from error
+        raise InputError(READ_ONLY, hint=READ_ONLY_HINT) from error
     except kglite.TransactionConflictError as error:
         raise StoreUnavailableError("Another commit came first.", relief="again") from error
     except kglite.FileIoError as error:

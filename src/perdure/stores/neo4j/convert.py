@@ -1,8 +1,9 @@
 """Values on their way to the driver, and back from it."""
 
 from collections.abc import Mapping
-from datetime import datetime, time
+from datetime import datetime, time, timezone
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pytz
 from neo4j.graph import Node, Path, Relationship
@@ -51,11 +52,25 @@ def _minutes(value: datetime | time) -> int:
     return 0 if offset is None else int(offset.total_seconds()) // 60
 
 
+def _standard_zone(value: Any) -> Any:
+    """Return a datetime or time with the standard library's zone in place of the driver's."""
+    if value.tzinfo is None:
+        return value
+    fixed = timezone(value.utcoffset())
+    name = getattr(value.tzinfo, "zone", None)
+    if isinstance(value, time) or name is None:
+        return value.replace(tzinfo=fixed)
+    try:
+        return value.astimezone(ZoneInfo(name))
+    except ZoneInfoNotFoundError:
+        return value.replace(tzinfo=fixed)
+
+
 def plain(value: Any) -> Any:  # noqa: PLR0911  one line a kind of value
     """Return a result value as the types a write may carry.
 
     A node or relationship becomes the map of its properties, a path `{"nodes": […], "relationships": […]}`, a
-    duration `{"months", "days", "seconds"}`, a point the map of its coordinates.
+    duration `{"months", "days", "seconds"}` (and "nanoseconds" unless none), a point the map of its coordinates.
     """
     match value:
         case list():
@@ -69,10 +84,13 @@ def plain(value: Any) -> Any:  # noqa: PLR0911  one line a kind of value
                 "nodes": [plain(node) for node in value.nodes],
                 "relationships": [plain(r) for r in value.relationships],
             }
-        case DateTime() | Date() | Time():
+        case DateTime() | Time():
+            return _standard_zone(value.to_native())
+        case Date():
             return value.to_native()
         case Duration():
-            return {"months": value.months, "days": value.days, "seconds": value.seconds + value.nanoseconds / 1e9}
+            parts = {"months": value.months, "days": value.days, "seconds": value.seconds}
+            return parts | ({"nanoseconds": value.nanoseconds} if value.nanoseconds else {})
         case Point() if value.srid in GEOGRAPHIC:
             return dict(zip(("longitude", "latitude", "height"), value, strict=False))
         case Point():

@@ -10,7 +10,16 @@ from contextlib import contextmanager
 
 from neo4j.exceptions import ConfigurationError, DriverError, Neo4jError
 
-from perdure.errors import ConfigError, InputError, PerdureError, StatementRejectedError, StoreUnavailableError, shorten
+from perdure.errors import (
+    READ_ONLY,
+    READ_ONLY_HINT,
+    ConfigError,
+    InputError,
+    PerdureError,
+    StatementRejectedError,
+    StoreUnavailableError,
+    shorten,
+)
 
 EXPECTED = re.compile(r": expected .*?(?= \(line \d+)|(?<=\))\s*\n.*", re.DOTALL)
 """In a syntax error: the long list of words the parser would have taken, and its drawing of the statement."""
@@ -80,9 +89,7 @@ def meaning(error: Neo4jError | DriverError, position: int | None = None) -> Per
     code = code_of(error)
     said = EXPECTED.sub("", getattr(error, "message", None) or str(error))
     if code == "Neo.ClientError.Statement.AccessMode":
-        return InputError(
-            "query.cypher only reads, and this statement writes.", hint="Use client.buffered.submit for writes."
-        )
+        return InputError(READ_ONLY, hint=READ_ONLY_HINT)
     if code in _AGAIN:
         return StoreUnavailableError(f"Neo4j asks to try again: {said}", relief="again")
     if code in _TOO_LARGE:

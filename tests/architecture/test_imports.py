@@ -1,0 +1,115 @@
+"""How the source hangs together: no cycles, nothing too large, and an import that costs nothing."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import perdure
+
+PACKAGE = Path(perdure.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+MOST_LINES_IN_A_FILE = 400
+MOST_LINES_IN_A_FUNCTION = 50
+LONG_FILES: set[str] = set()
+LONG_FUNCTIONS: set[str] = set()
+HEAVY = ("anyio", "kglite", "neo4j", "pydantic", "pydantic_settings")
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(path): ast.parse(path.read_text()) for path in FILES}
+
+
+def is_for_type_checkers(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
+
+
+def imports(node: ast.AST, *, for_type_checkers: bool) -> Iterator[str]:
+    """Yield what is imported anywhere below a node, inside of functions too."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            yield from (alias.name for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            assert child.level == 0, "imports inside of perdure are absolute"
+            yield from (f"{child.module}.{alias.name}" for alias in child.names)
+        elif for_type_checkers or not is_for_type_checkers(child):
+            yield from imports(child, for_type_checkers=for_type_checkers)
+
+
+def module_of(name: str) -> str | None:
+    """Return the module of ours that an import loads: the longest dotted name that is one."""
+    while name and name not in MODULES:
+        name = name.rpartition(".")[0]
+    return name or None
+
+
+def graph() -> dict[str, set[str]]:
+    """Return which modules each one imports; the package itself loads late what it declares to type checkers."""
+    return {
+        name: {module_of(found) for found in imports(tree, for_type_checkers=name == "perdure")} - {None, name}
+        for name, tree in MODULES.items()
+    }
+
+
+def test_no_import_goes_in_a_circle() -> None:
+    """Late imports count: they hide a circle, and do not remove it."""
+    try:
+        TopologicalSorter(graph()).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
+
+
+def test_the_walk_sees_late_imports_and_the_packages_names() -> None:
+    """Control: a graph without edges has no circles either."""
+    edges = graph()
+    assert "perdure.stores.embedded" in edges["perdure.wiring"]
+    assert "perdure.client" in edges["perdure"]
+    assert len(edges) == len(FILES) > 20
+
+
+def test_files_stay_small() -> None:
+    """At most 400 lines; the list of exceptions may only shrink."""
+    long = {name_of(path) for path in FILES if len(path.read_text().splitlines()) > MOST_LINES_IN_A_FILE}
+    assert long == LONG_FILES
+
+
+def test_functions_stay_small() -> None:
+    """At most 50 lines, docstring included; the list of exceptions may only shrink."""
+    functions = {
+        f"{name}:{node.name}": node.end_lineno - node.lineno + 1
+        for name, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert {name for name, lines in functions.items() if lines > MOST_LINES_IN_A_FUNCTION} == LONG_FUNCTIONS
+    assert len(functions) > 100
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Return which heavy packages a fresh interpreter has loaded after a statement."""
+    program = f"import sys\n{statement}\nprint(*(name for name in {HEAVY!r} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "statement", ["import perdure", "from perdure import InputError, WriteFailed", "from perdure import FlushSummary"]
+)
+def test_importing_perdure_loads_nothing_heavy(statement: str) -> None:
+    """A command line that only prints its help should be quick."""
+    assert loaded_by(statement) == set()
+
+
+def test_using_a_name_loads_what_it_needs() -> None:
+    """Control: the interpreter would have told."""
+    loaded = loaded_by("from perdure import MemorySettings")
+    assert "pydantic" in loaded
+    assert not loaded & {"kglite", "neo4j"}

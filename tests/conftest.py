@@ -1,0 +1,107 @@
+"""What every test stands on: one event loop library, a Neo4j where there is one, and nothing left behind."""
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from blockbuster import blockbuster_ctx
+from hypothesis import settings
+
+HOW_TO_ENABLE = (
+    "Start Docker, or install Maven and Java 17 or newer, or set PERDURE_TEST_NEO4J_URI (and …_USERNAME, …_PASSWORD) "
+    "to a running server; `pip install 'perdure[neo4j]'` for the driver."
+)
+SERVER = pytest.StashKey[str]()
+
+settings.register_profile("perdure", deadline=None, print_blob=True)
+settings.load_profile("perdure")
+
+
+@pytest.fixture(scope="session")
+def anyio_backend():
+    """Async tests and fixtures run on asyncio."""
+    return "asyncio"
+
+
+# -- nothing left behind
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left(request):
+    """Look for tasks that outlive an async test, after its other fixtures are torn down."""
+    if "anyio_backend" in request.fixturenames:
+        request.getfixturevalue("_no_task_is_left")
+
+
+@pytest.fixture
+async def _no_task_is_left() -> AsyncIterator[None]:
+    before = asyncio.all_tasks()
+    yield
+    left = [task for task in asyncio.all_tasks() - before if not of_the_runner(task)]
+    assert not left, f"tasks outlived the test: {', '.join(sorted(map(repr, left)))}"
+
+
+def of_the_runner(task):
+    """Return whether a task is anyio's own, which runs the tests and fixtures."""
+    return task.get_coro().__qualname__.startswith("TestRunner.")
+
+
+@pytest.fixture
+def nothing_blocks() -> Iterator[None]:
+    """Raise BlockingError where perdure makes a blocking call on the event loop's thread."""
+    with blockbuster_ctx("perdure"):
+        yield
+
+
+# -- a real Neo4j
+
+
+@pytest.fixture(scope="session")
+def neo4j_server(pytestconfig):
+    """A running Neo4j; without one the test is skipped, or fails under CI=true."""
+    try:
+        from neo4j_server import ServerUnavailable, find_server  # noqa: PLC0415  needs the optional driver
+    except ModuleNotFoundError as error:
+        no_server(f"{error.name} is not installed")
+    try:
+        server = find_server()
+    except ServerUnavailable as error:
+        no_server(str(error))
+    pytestconfig.stash[SERVER] = f"Neo4j {server.version} ({server.source})"
+    with server:
+        yield server
+
+
+def no_server(reason):
+    """Skip the test on a laptop; fail it where a server was promised."""
+    (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no Neo4j: {reason}")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark what asks for the server, so that `-m "not neo4j"` leaves it out."""
+    for item in items:
+        if "neo4j_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.neo4j)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item):
+    """Note on a test's report which server it ran against."""
+    if item.get_closest_marker("neo4j") and SERVER in item.config.stash:
+        item.user_properties.append(("server", item.config.stash[SERVER]))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say how much of the run was proved on a real Neo4j."""
+    stats = terminalreporter.stats
+    ended = [report for outcome in ("passed", "failed") for report in stats.get(outcome, ())]
+    servers = Counter(dict(report.user_properties).get("server") for report in ended if report.when == "call")
+    skipped = [report for report in stats.get("skipped", ()) if "neo4j" in report.keywords]
+    for server in filter(None, servers):
+        terminalreporter.write_line(f"{servers[server]} tests ran against {server}.", green=True)
+    if skipped:
+        terminalreporter.section("NOT TESTED AGAINST NEO4J", sep="!", yellow=True, bold=True)
+        terminalreporter.write_line(f"{len(skipped)} tests were skipped. {HOW_TO_ENABLE}", yellow=True)

@@ -1,0 +1,44 @@
+"""Unit tests have no network, and nothing in them may block the event loop."""
+
+import os
+
+import pytest
+
+from perdure import BufferedWriter
+from perdure.testing import FakeGraphStore
+
+
+@pytest.fixture(autouse=True)
+def _nothing_in_perdure_blocks(nothing_blocks):
+    """Watch every unit test."""
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch):
+    """Take the settings of whoever runs the tests out of the environment."""
+    for name in list(os.environ):
+        if name.upper().startswith("PERDURE_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch):
+    """Let the drain try again after milliseconds."""
+    for name in ("FIRST_WAIT", "LONGEST_WAIT", "QUICK_STEP", "LONGEST_QUICK"):
+        monkeypatch.setattr(f"perdure.writes.batch.{name}", 0.001)
+
+
+@pytest.fixture
+def store():
+    """A store that is told what goes wrong."""
+    return FakeGraphStore()
+
+
+@pytest.fixture
+def buffered(store):
+    """Make a writer in buffered mode over the store; keywords are settings."""
+
+    def make(**options):
+        return BufferedWriter(store, **{"write_mode": "buffered", **options})
+
+    return make
