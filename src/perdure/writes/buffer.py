@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import warnings
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self, Unpack
@@ -51,12 +51,13 @@ class BufferedWriter:
         self._settings = settings = WriteSection(**options)
         self._store = store
         self._journal = journal or MemoryJournal()
-        self._room = Room(settings.max_pending, settings.max_pending_bytes)
+        self._room = Room[Receipt](settings.max_pending, settings.max_pending_bytes, self._nudge)
         self._lanes = LaneTable(
             settings.lanes,
             max_batch=settings.max_batch,
             max_batch_bytes=settings.max_batch_bytes,
             linger=settings.linger_seconds,
+            exhausted=self._room.exhausted,
         )
         self._ledger = Ledger(settings)
         self._repeats = Repeats()
@@ -203,7 +204,8 @@ class BufferedWriter:
         when there is no room in time, or at once under `on_full="raise"`; ClosedError after close; ConflictError when
         the idempotency key came with another write. In sync mode StatementRejectedError and StoreUnavailableError.
 
-        A caller cancelled while it waits for room leaves nothing behind; one cancelled later leaves a whole write.
+        A caller cancelled while it waits for room leaves nothing behind; one cancelled once there is room for it leaves
+        a whole write.
         """
         started = monotonic()
         self._check_open()
@@ -213,15 +215,16 @@ class BufferedWriter:
             return earlier if self.is_buffered else await earlier
         if not self.is_buffered:
             return await self._write_through(write, idempotency_key, started)
-        if not self._room.take(write.size):
-            await self._wait_for_room(write.size, timeout)
-            earlier = self._repeats.find(idempotency_key, write)
-            if earlier is not None:
-                self._room.give_back(1, write.size)
-                return earlier
-        receipt, kept = self._accept(write, idempotency_key, started)
-        if kept is not None:
-            await kept
+        if self._room.take(write.size):
+            receipt = self._accept(write, idempotency_key, started)
+        elif self._settings.on_full == "raise" and timeout is None:
+            raise full(self._room)
+        else:
+            receipt = await self._room.wait(
+                write.size, timeout, lambda: self._accept(write, idempotency_key, started, waited=True)
+            )
+        if receipt.kept is not None:
+            await receipt.kept
         self._unyielded += 1
         if self._unyielded >= SUBMITS_BETWEEN_YIELDS:
             self._unyielded = 0
@@ -252,35 +255,30 @@ class BufferedWriter:
         if earlier is not None:
             return earlier
         if not self._room.take(write.size):
-            self._hurry_all()
             raise full(self._room)
-        receipt, _ = self._accept(write, idempotency_key, started)
-        return receipt
+        return self._accept(write, idempotency_key, started)
 
-    async def _wait_for_room(self, size: int, timeout: float | None) -> None:  # noqa: ASYNC109  as submit
-        self._hurry_all()
-        if self._settings.on_full == "raise" and timeout is None:
-            raise full(self._room)
-        await self._room.wait(size, timeout)
-        if self._closed:
-            self._room.give_back(1, size)
-            raise ClosedError("The writer was closed while this write waited for room.")
+    def _accept(self, write: Write, idempotency_key: str | None, started: float, *, waited: bool = False) -> Receipt:
+        """Give a write, for which there is a place, its position in the order.
 
-    def _accept(
-        self, write: Write, idempotency_key: str | None, started: float
-    ) -> tuple[Receipt, Awaitable[None] | None]:
-        """Give a write its place in the order. There is no way back from here but its outcome."""
+        There is no way back from here but its outcome.
+        """
+        if waited:
+            earlier = self._repeats.find(idempotency_key, write)
+            if earlier is not None:
+                self._room.give_back(1, write.size)
+                return earlier
         lane = self._lanes.bind(write.key)
         receipt = self._receipt(write, lane.number)
         try:
-            kept = self._journal.append(receipt.entry)
+            receipt.kept = self._journal.append(receipt.entry)
         except BaseException:
             self._release([receipt])
             raise
         lane.push(receipt)
         self._repeats.remember(idempotency_key, receipt)
         self._ledger.accept_seconds.append(receipt.accepted_at - started)
-        return receipt, kept
+        return receipt
 
     def _receipt(self, write: Write, lane: int) -> Receipt:
         entry = JournalEntry(self._next_seq, lane, write.key, write.statement, write.parameters, write.size)
@@ -318,7 +316,9 @@ class BufferedWriter:
 
     def _release(self, settled: Sequence[Receipt]) -> None:
         self._lanes.release(settled)
-        self._room.give_back(len(settled), sum(receipt.entry.size for receipt in settled))
+        if self._room.give_back(len(settled), sum(receipt.entry.size for receipt in settled)):
+            for lane in self._lanes:
+                lane.linger_anew()
 
     async def flush(self, timeout: float | None = None) -> FlushSummary:  # noqa: ASYNC109  the surface's own name
         """Wait until every write accepted before this call is settled, at most `timeout` seconds, and sum up.
@@ -339,6 +339,10 @@ class BufferedWriter:
     def _hurry(self, receipt: Receipt) -> None:
         self._check_home()
         self._lanes[receipt.entry.lane].hurry(receipt.seq)
+
+    def _nudge(self) -> None:
+        for lane in self._lanes:
+            lane.nudge()
 
     def _hurry_all(self) -> None:
         for lane in self._lanes:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from perdure.writes.receipts import Receipt
 
@@ -10,13 +10,17 @@ from perdure.writes.receipts import Receipt
 class Lane:
     """Accepted writes in order, and the one reader who is woken when there is enough to send."""
 
-    def __init__(self, number: int, *, max_batch: int, max_batch_bytes: int, linger: float) -> None:
+    def __init__(
+        self, number: int, *, max_batch: int, max_batch_bytes: int, linger: float, exhausted: Callable[[], bool]
+    ) -> None:
         self.number = number
         self.queue: deque[Receipt] = deque()
         self.bytes = 0
         self._max_batch = max_batch
         self._max_batch_bytes = max_batch_bytes
         self._linger = linger
+        self._linger_from = 0.0
+        self._exhausted = exhausted
         self._hurry_to = -1
         self._wake_at = 1
         self._sleeper: asyncio.Future[None] | None = None
@@ -41,13 +45,25 @@ class Lane:
             if self.queue:
                 self._wake()
 
+    def nudge(self) -> None:
+        """Look again at whether to wait for company: there is no room for any."""
+        if self.queue:
+            self._wake()
+
+    def linger_anew(self) -> None:
+        """Wait for company from now on: those who waited for room are about to bring it.
+
+        Otherwise one partial batch would make the next one partial, and so on for as long as the room stays full.
+        """
+        self._linger_from = asyncio.get_running_loop().time()
+
     async def ready(self) -> None:
         """Return when there is something to send and it is full enough, old enough, or in a hurry."""
         while not self.queue:
             await self._sleep(1, None)
         loop = asyncio.get_running_loop()
-        while not self._full() and self.queue[0].seq > self._hurry_to:
-            left = self.queue[0].accepted_at + self._linger - loop.time()
+        while not self._full() and self.queue[0].seq > self._hurry_to and not self._exhausted():
+            left = max(self.queue[0].accepted_at, self._linger_from) + self._linger - loop.time()
             if left <= 0:
                 return
             await self._sleep(self._max_batch, left)
@@ -80,9 +96,11 @@ class LaneTable:
     them than lanes.
     """
 
-    def __init__(self, count: int, *, max_batch: int, max_batch_bytes: int, linger: float) -> None:
+    def __init__(
+        self, count: int, *, max_batch: int, max_batch_bytes: int, linger: float, exhausted: Callable[[], bool]
+    ) -> None:
         self._lanes = [
-            Lane(number, max_batch=max_batch, max_batch_bytes=max_batch_bytes, linger=linger)
+            Lane(number, max_batch=max_batch, max_batch_bytes=max_batch_bytes, linger=linger, exhausted=exhausted)
             for number in range(count + 1)
         ]
         self._bound: dict[str, tuple[Lane, int]] = {}

@@ -1,7 +1,7 @@
 """What a caller holds of a write it submitted."""
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 from perdure.errors import WriteFailed
@@ -15,13 +15,14 @@ class Receipt:
     It need not be awaited: a failure is also in `write_errors`. Cancelling an await changes nothing for the write.
     """
 
-    __slots__ = ("_hurry", "_waiters", "accepted_at", "entry", "error", "state")
+    __slots__ = ("_hurry", "_waiters", "accepted_at", "entry", "error", "kept", "state")
 
     def __init__(self, entry: JournalEntry, accepted_at: float, hurry: Callable[["Receipt"], None]) -> None:
         self.entry = entry
         self.accepted_at = accepted_at
         self.state: ReceiptState = "accepted"
         self.error: Exception | None = None
+        self.kept: Awaitable[None] | None = None
         self._hurry = hurry
         self._waiters: list[asyncio.Future[None]] | None = None
 

@@ -2,78 +2,85 @@
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
-from perdure.errors import ClosedError, QueueFullError
+from perdure.errors import ClosedError, PerdureError, QueueFullError
 
-
-@dataclass(slots=True, eq=False)
-class _Waiter:
-    size: int
-    granted: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+T = TypeVar("T")
 
 
-class Room:
+class _Waiter(Generic[T]):
+    __slots__ = ("accept", "outcome", "size")
+
+    def __init__(self, size: int, accept: Callable[[], T]) -> None:
+        self.size = size
+        self.accept = accept
+        self.outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+
+class Room(Generic[T]):
     """Counts writes and bytes against their limits, and hands places out in the order they were asked for.
 
-    A place that was granted but not yet taken up keeps later callers waiting, so that nobody overtakes.
+    Whoever waits says what to do with its place; that is done the moment the place is free, before anybody else can
+    come, so that nobody overtakes. `on_exhausted` is called whenever only a commit can make room.
     """
 
-    def __init__(self, max_count: int, max_bytes: int) -> None:
+    def __init__(self, max_count: int, max_bytes: int, on_exhausted: Callable[[], None] = lambda: None) -> None:
         self.max_count = max_count
         self.max_bytes = max_bytes
         self.count = 0
         self.bytes = 0
         self.high_water = 0
-        self._waiting: deque[_Waiter] = deque()
-        self._granted = 0
+        self._on_exhausted = on_exhausted
+        self._waiting: deque[_Waiter[T]] = deque()
 
-    @property
-    def contended(self) -> bool:
-        """Whether somebody is waiting for a place."""
-        return bool(self._waiting) or self._granted > 0
+    def exhausted(self) -> bool:
+        """Return whether only a commit can make room for the next write."""
+        return self.count >= self.max_count or bool(self._waiting)
 
     def take(self, size: int) -> bool:
         """Take a place now if there is one and nobody is waiting for it."""
-        if self._waiting or self._granted or not self._fits(size):
+        if self._waiting or not self._fits(size):
             return False
         self._occupy(size)
+        if self.count == self.max_count:
+            self._on_exhausted()
         return True
 
-    async def wait(self, size: int, timeout: float | None) -> None:  # noqa: ASYNC109  the surface's own name
-        """Take a place when it is this caller's turn.
+    async def wait(self, size: int, timeout: float | None, accept: Callable[[], T]) -> T:  # noqa: ASYNC109  as submit
+        """Take a place when it is this caller's turn, and return what `accept` made of it then.
 
-        Raises QueueFullError after `timeout` seconds, ClosedError when no more places will be given. A caller that is
-        cancelled holds no place.
+        Raises QueueFullError after `timeout` seconds, ClosedError when no more places will be given, and what
+        `accept` raises, which then holds no place. A caller that is cancelled before its turn holds none either.
         """
-        waiter = _Waiter(size)
+        waiter = _Waiter(size, accept)
         self._waiting.append(waiter)
-        if not self._granted:
-            self._grant()
+        self._on_exhausted()
         try:
             async with asyncio.timeout(timeout):
-                await waiter.granted
+                return await waiter.outcome
         except TimeoutError:
+            if waiter.outcome.done() and not waiter.outcome.cancelled():
+                return waiter.outcome.result()
             self._withdraw(waiter)
             raise full(self, waited=timeout) from None
-        except BaseException:
+        except asyncio.CancelledError:
             self._withdraw(waiter)
             raise
-        self._granted -= 1
-        self._grant()
 
-    def give_back(self, count: int, size: int) -> None:
-        """Free places, and grant them to those who wait."""
+    def give_back(self, count: int, size: int) -> bool:
+        """Free places, and return whether somebody was waiting for them."""
         self.count -= count
         self.bytes -= size
-        self._grant()
+        return self._admit()
 
     def shut(self) -> None:
         """Turn away everyone who waits."""
         while self._waiting:
             waiter = self._waiting.popleft()
-            if not waiter.granted.done():
-                waiter.granted.set_exception(ClosedError("The client was closed while this write waited for room."))
+            if not waiter.outcome.done():
+                waiter.outcome.set_exception(ClosedError("The client was closed while this write waited for room."))
 
     def _fits(self, size: int) -> bool:
         return self.count < self.max_count and self.bytes + size <= self.max_bytes
@@ -83,25 +90,30 @@ class Room:
         self.bytes += size
         self.high_water = max(self.high_water, self.count)
 
-    def _grant(self) -> None:
+    def _admit(self) -> bool:
+        admitted = False
         while self._waiting and self._fits(self._waiting[0].size):
             waiter = self._waiting.popleft()
-            if not waiter.granted.done():
+            if not waiter.outcome.done():
                 self._occupy(waiter.size)
-                self._granted += 1
-                waiter.granted.set_result(None)
+                self._hand_over(waiter)
+                admitted = True
+        return admitted
 
-    def _withdraw(self, waiter: _Waiter) -> None:
-        """Leave the queue, giving back a place that was granted too late."""
+    def _hand_over(self, waiter: _Waiter[T]) -> None:
+        try:
+            waiter.outcome.set_result(waiter.accept())
+        except PerdureError as error:
+            waiter.outcome.set_exception(error)
+
+    def _withdraw(self, waiter: _Waiter[T]) -> None:
+        """Leave the queue; those behind may fit where this one did not."""
         if waiter in self._waiting:
             self._waiting.remove(waiter)
-        elif waiter.granted.done() and not waiter.granted.cancelled() and waiter.granted.exception() is None:
-            self._granted -= 1
-            self.give_back(1, waiter.size)
-        self._grant()
+            self._admit()
 
 
-def full(room: Room, waited: float | None = None) -> QueueFullError:
+def full(room: Room[T], waited: float | None = None) -> QueueFullError:
     """Return the error for a write that found no room."""
     after = "" if waited is None else f" after {waited:g} s"
     return QueueFullError(

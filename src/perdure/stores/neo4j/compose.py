@@ -20,6 +20,8 @@ from perdure.stores.neo4j.convert import sendable
 ROW = "__row"
 MAX_TEXTS = 32
 """Distinct texts in one composed statement: planning costs more with each, running hardly does."""
+OFTEN = 20
+"""How often a text comes before it is composed: planning costs as much as running it that often by itself."""
 REMEMBERED = 2048
 
 LOCK_MARK = """\
@@ -107,25 +109,27 @@ class Palette:
 
 
 class Verdicts:
-    """What the planner said of each text, and which texts were seen: bounded, oldest forgotten first."""
+    """How often each text came, and what the planner said of it: bounded, oldest forgotten first."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, bool | None] = OrderedDict()
+        self._known: OrderedDict[str, tuple[int, bool | None]] = OrderedDict()
+
+    def seen(self, text: str, times: int) -> int:
+        """Count a text, and return how often it came by now."""
+        before, verdict = self._known.get(text, (0, None))
+        self._keep(text, before + times, verdict)
+        return before + times
 
     def get(self, text: str) -> bool | None:
         """Return whether a text composes, or None when it was not judged yet."""
-        return self._known.get(text)
-
-    def seen(self, text: str) -> bool:
-        """Return whether this text came before, and remember that it came."""
-        known = text in self._known
-        if not known:
-            self.put(text, None)
-        return known
+        return self._known.get(text, (0, None))[1]
 
     def put(self, text: str, composes: bool | None) -> None:  # noqa: FBT001  the verdict itself
-        """Remember what was found of a text."""
-        self._known[text] = composes
+        """Remember what the planner said of a text."""
+        self._keep(text, self._known.get(text, (0, None))[0], composes)
+
+    def _keep(self, text: str, times: int, verdict: bool | None) -> None:  # noqa: FBT001  the verdict itself
+        self._known[text] = (times, verdict)
         self._known.move_to_end(text)
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)

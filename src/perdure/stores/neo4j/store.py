@@ -22,6 +22,7 @@ from perdure.telemetry import STORES
 OLDEST = (5, 26)
 QUICK_TRIES = 20
 SECONDS_TO_ANSWER = 10.0
+SHORTEST_COMPOSED = 8
 IDLE_SECONDS_BEFORE_CHECK = 5.0
 MARKS_ARE_UNIQUE = "CREATE CONSTRAINT perdure_journal_mark IF NOT EXISTS FOR (k:_JournalMark) REQUIRE k.id IS UNIQUE"
 FORGET = "MATCH (k:_JournalMark) WHERE k.id IN $lanes DELETE k"
@@ -178,12 +179,12 @@ class Neo4jGraphStore:
             await self._apply_stepwise(batch, entries, together)
 
     async def _composable(self, entries: Sequence[JournalEntry]) -> set[str]:
-        """Return the texts of a batch that may be composed: those that recur, and that the planner accepts."""
+        """Return the texts of a batch that may be composed: those that come often, and that the planner accepts."""
         texts = Counter(entry.statement for entry in entries)
         chosen: set[str] = set()
         for text, times in texts.items():
-            recurs = self._verdicts.seen(text) or times > 1
-            if recurs and len(chosen) < compose.MAX_TEXTS and await self._composes(text):
+            often = self._verdicts.seen(text, times) >= compose.OFTEN
+            if often and len(chosen) < compose.MAX_TEXTS and await self._composes(text):
                 chosen.add(text)
         return chosen
 
@@ -241,7 +242,7 @@ class Neo4jGraphStore:
                 await result.consume()
 
     async def _run_composed(self, transaction: AsyncTransaction, run: Sequence[tuple[int, JournalEntry]]) -> None:
-        if len(run) == 1:
+        if len(run) < SHORTEST_COMPOSED:
             await self._run_each(transaction, run)
             return
         entries = [entry for _, entry in run]
