@@ -74,6 +74,15 @@ def neo4j_server(pytestconfig):
         yield server
 
 
+@pytest.fixture(autouse=True)
+def _texts_are_composed_at_once(request, monkeypatch):
+    """Compose a text from its second coming on: what needs twenty in earnest would make every test long."""
+    if "neo4j_server" in request.fixturenames:
+        from perdure.stores.neo4j import compose  # noqa: PLC0415  needs the optional driver
+
+        monkeypatch.setattr(compose, "OFTEN", 2)
+
+
 def no_server(reason):
     """Skip the test on a laptop; fail it where a server was promised."""
     (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no Neo4j: {reason}")

@@ -23,6 +23,7 @@ from perdure.errors import (
 
 EXPECTED = re.compile(r": expected .*?(?= \(line \d+)|(?<=\))\s*\n.*", re.DOTALL)
 """In a syntax error: the long list of words the parser would have taken, and its drawing of the statement."""
+NEEDED = "Perdure needs Neo4j 5.26 or newer, at an address the driver knows."
 _AGAIN = {
     "Neo.TransientError.Transaction.DeadlockDetected",
     "Neo.TransientError.Transaction.ConstraintsChanged",
@@ -118,7 +119,7 @@ def meaning_at_connect(error: Neo4jError | DriverError, uri: str, username: str)
             f"Neo4j at {uri} has no such database: {said}", hint="Check neo4j.database, or leave it unset."
         )
     if isinstance(error, ConfigurationError):
-        return ConfigError(f"The Neo4j driver cannot use {uri}: {said}")
+        return ConfigError(f"The Neo4j driver cannot use {uri}: {said}", hint=NEEDED)
     if not code:
         return StoreUnavailableError(
             f"No Neo4j answers at {uri}: {said}",

@@ -1,0 +1,188 @@
+"""A graph on each of the stores that Perdure promises to treat alike, with room that belongs to one test alone."""
+
+import re
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from perdure import MemoryClient, MemorySettings
+from perdure.cypher import bind
+from perdure.protocols import GraphStore
+from perdure.records import Batch, JournalEntry
+from perdure.stores.embedded import EmbeddedGraphStore
+
+DIRECTORY, MEMORY, NEO4J = "embedded in a directory", "embedded in memory", "Neo4j"
+FIXTURES = {DIRECTORY: "directory_graph", MEMORY: "memory_graph", NEO4J: "neo4j_graph"}
+LABELS = re.compile(r"(?<=[:|])(Thing|Other)\b")
+LANE = "lane"
+
+
+class Graph:
+    """A connected store, and a corner of its graph: `:Thing` and `:Other` mean labels that no other test has.
+
+    On a server that others use too, that is what keeps tests apart; each corner is swept when its test is over.
+    """
+
+    def __init__(self, store: GraphStore) -> None:
+        self.store = store
+        self._mine = secrets.token_hex(6)
+        self._lanes: set[str] = set()
+
+    def text(self, statement: str) -> str:
+        """Return a statement with this test's labels in it."""
+        return LABELS.sub(rf"\g<1>{self._mine}", statement)
+
+    def lane(self, name: str = LANE) -> str:
+        """Return a lane's name in the store, and remember to remove its mark."""
+        self._lanes.add(f"{self._mine}/{name}")
+        return f"{self._mine}/{name}"
+
+    async def write(self, statement: str, parameters: Mapping[str, Any] | None = None) -> None:
+        """Run one statement in one transaction."""
+        text, copy, _ = bind(self.text(statement), parameters)
+        await self.store.write(text, copy)
+
+    async def read(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Return the rows of a statement that reads."""
+        text, copy, _ = bind(self.text(statement), parameters)
+        return await self.store.read(text, copy)
+
+    async def value(self, statement: str, parameters: Mapping[str, Any] | None = None) -> Any:
+        """Return the one value a statement answers with."""
+        [row] = await self.read(statement, parameters)
+        [value] = row.values()
+        return value
+
+    async def snapshot(self) -> tuple[dict[Any, dict[str, Any]], list[tuple[Any, str, Any, dict[str, Any]]]]:
+        """Return every `:Thing`'s properties by its id, and every relationship between two, in order of their ids."""
+        nodes = await self.read("MATCH (n:Thing) RETURN n")
+        links = await self.read(
+            "MATCH (a:Thing)-[r]->(b:Thing) RETURN a.id AS a, type(r) AS t, b.id AS b, r ORDER BY a, t, b"
+        )
+        return {row["n"]["id"]: row["n"] for row in nodes}, [(row["a"], row["t"], row["b"], row["r"]) for row in links]
+
+    async def apply(
+        self, *writes: str | tuple[str, Mapping[str, Any]], first: int = 0, epoch: int = 1, lane: str = LANE
+    ) -> int:
+        """Send writes as one batch whose first entry has the number `first`."""
+        pairs = [(write, {}) if isinstance(write, str) else write for write in writes]
+        entries = [self._entry(first + place, *pair) for place, pair in enumerate(pairs)]
+        return await self.store.apply(Batch(self.lane(lane), epoch, entries))
+
+    async def apply_all(self, *writes: str | tuple[str, Mapping[str, Any]], lane: str = LANE) -> None:
+        """Send writes as batches until all are applied, as the drain does."""
+        done = 0
+        while done < len(writes):
+            done += await self.apply(*writes[done:], first=done, lane=lane)
+
+    def _entry(self, seq: int, statement: str, parameters: Mapping[str, Any]) -> JournalEntry:
+        text, copy, size = bind(self.text(statement), parameters)
+        return JournalEntry(seq, 0, None, text, copy, size)
+
+    async def sweep(self) -> None:
+        """Remove everything that is this test's."""
+        await self.write("MATCH (n:Thing|Other) DETACH DELETE n")
+        if self._lanes:
+            await self.store.forget_lanes(sorted(self._lanes))
+
+
+@asynccontextmanager
+async def opened(store: GraphStore) -> AsyncIterator[GraphStore]:
+    """Connect a store for the length of a block."""
+    await store.connect()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def corner(store: GraphStore) -> AsyncIterator[Graph]:
+    """Lend a corner of a store's graph, and sweep it."""
+    graph = Graph(store)
+    yield graph
+    await graph.sweep()
+
+
+@pytest.fixture(scope="module")
+async def neo4j_store(neo4j_server) -> AsyncIterator[GraphStore]:
+    """A store on the tests' server; connecting anew for each test would take longer than most of them."""
+    from perdure.stores.neo4j import Neo4jGraphStore  # noqa: PLC0415  needs the optional driver
+
+    store = Neo4jGraphStore(neo4j_server.uri, username=neo4j_server.username, password=neo4j_server.password)
+    async with opened(store):
+        yield store
+
+
+@pytest.fixture
+async def neo4j_graph(neo4j_store) -> AsyncIterator[Graph]:
+    """A corner of the Neo4j server."""
+    async with corner(neo4j_store) as graph:
+        yield graph
+
+
+@pytest.fixture
+async def memory_graph() -> AsyncIterator[Graph]:
+    """An embedded store in memory."""
+    async with opened(EmbeddedGraphStore(None)) as store, corner(store) as graph:
+        yield graph
+
+
+@pytest.fixture
+async def directory_graph(tmp_path) -> AsyncIterator[Graph]:
+    """An embedded store in a directory."""
+    async with opened(EmbeddedGraphStore(tmp_path / "graph")) as store, corner(store) as graph:
+        yield graph
+
+
+@pytest.fixture(params=[DIRECTORY, MEMORY, pytest.param(NEO4J, marks=pytest.mark.neo4j)])
+def graph(request) -> Graph:
+    """A corner of each store in turn."""
+    return request.getfixturevalue(FIXTURES[request.param])
+
+
+@pytest.fixture(params=[DIRECTORY, MEMORY])
+def embedded_graph(request) -> Graph:
+    """Both kinds of embedded store in turn."""
+    return request.getfixturevalue(FIXTURES[request.param])
+
+
+class Borrowed:
+    """A store that is connected already, and that whoever borrows it leaves open."""
+
+    def __init__(self, store: GraphStore) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def connect(self) -> None:
+        """Stay connected."""
+
+    async def close(self) -> None:
+        """Stay open."""
+
+
+@pytest.fixture
+def client_of():
+    """Make a MemoryClient over a test's graph: `client_of(graph, write_mode="buffered")`."""
+
+    def make(graph: Graph, **memory: Any) -> MemoryClient:
+        settings = MemorySettings(store=Borrowed(graph.store))
+        for name, value in memory.items():
+            setattr(settings.memory, name, value)
+        return MemoryClient(settings)
+
+    return make
+
+
+@pytest.fixture
+async def neo4j_driver(neo4j_server) -> AsyncIterator[Any]:
+    """The official driver on the same server: somebody else who uses the graph."""
+    from neo4j import AsyncGraphDatabase  # noqa: PLC0415  an optional package
+
+    async with AsyncGraphDatabase.driver(neo4j_server.uri, auth=neo4j_server.auth) as driver:
+        yield driver
