@@ -54,6 +54,8 @@ class MemoryClient:
         try:
             await store.connect()
             self._stack.push_async_callback(store.close)
+            if self._report is not None:
+                raise ClosedError("This client was closed while it connected.")
             writer = BufferedWriter(store, **dict(options))  # pyright: ignore[reportArgumentType]  same names, by test
             self._writer = await writer.start()
             self._store = store

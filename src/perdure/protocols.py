@@ -71,6 +71,11 @@ class Journal(Protocol):
         """The owner's number, higher at each opening of the same journal."""
         ...
 
+    @property
+    def next_seq(self) -> int:
+        """After `open`: the first number that no earlier owner gave to a write."""
+        ...
+
     async def open(self) -> Sequence[JournalEntry]:
         """Take the journal over and return what an earlier owner left in it, in order."""
         ...

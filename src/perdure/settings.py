@@ -104,7 +104,10 @@ class WriteSection(Explained):
     max_write_errors: PositiveInt = 1000
     """Failed writes kept in `write_errors`; older ones are counted and let go."""
     on_error: OnError | None = None
-    """Called with each WriteError, beside the drain; plain or async function."""
+    """Called beside the drain with each WriteError, the newest `max_write_errors` of them while it is busy.
+
+    A plain function runs in a worker thread. It is not told of what close leaves uncommitted.
+    """
     close_timeout_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = 30.0
     """How long close drains when it is not told; None waits as long as it takes."""
 

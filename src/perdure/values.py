@@ -5,6 +5,7 @@ too), str, date, time, datetime (naive, or with a zone the store can name), and 
 """
 
 from collections.abc import Iterator, Mapping
+from copy import copy as duplicate
 from datetime import date, datetime, time, timedelta, timezone
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -172,7 +173,10 @@ def redacted(error: StoreError, parameters: Mapping[str, Any]) -> StoreError:
     message = error.message
     for value in sorted(set(_texts(parameters)), key=len, reverse=True):
         message = message.replace(value, "…") if len(value) >= SHORTEST_REDACTED else _unquote(message, value)
-    return type(error)(shorten(message, LONGEST_MESSAGE), hint=error.hint)
+    clone = duplicate(error)
+    clone.message = shorten(message, LONGEST_MESSAGE)
+    clone.args = (clone.message,)
+    return clone
 
 
 def _unquote(message: str, value: str) -> str:

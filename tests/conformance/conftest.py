@@ -1,4 +1,4 @@
-"""A graph on each of the stores that Perdure promises to treat alike, with room that belongs to one test alone."""
+"""A graph on each of the stores that Perdure promises to treat alike, with room that belongs to one test at a time."""
 
 import re
 import secrets
@@ -18,17 +18,18 @@ DIRECTORY, MEMORY, NEO4J = "embedded in a directory", "embedded in memory", "Neo
 FIXTURES = {DIRECTORY: "directory_graph", MEMORY: "memory_graph", NEO4J: "neo4j_graph"}
 LABELS = re.compile(r"(?<=[:|])(Thing|Other)\b")
 LANE = "lane"
+RUN = secrets.token_hex(6)  # the same for all tests of a run, so that the server plans a statement once
 
 
 class Graph:
-    """A connected store, and a corner of its graph: `:Thing` and `:Other` mean labels that no other test has.
+    """A connected store, and a corner of its graph: `:Thing` and `:Other` mean labels that nobody else has.
 
-    On a server that others use too, that is what keeps tests apart; each corner is swept when its test is over.
+    That is what keeps a run apart from whoever else uses the server; the corner is swept when a test is over.
     """
 
     def __init__(self, store: GraphStore) -> None:
         self.store = store
-        self._mine = secrets.token_hex(6)
+        self._mine = RUN
         self._lanes: set[str] = set()
 
     def text(self, statement: str) -> str:
@@ -118,7 +119,17 @@ async def neo4j_store(neo4j_server) -> AsyncIterator[GraphStore]:
 
 
 @pytest.fixture
-async def neo4j_graph(neo4j_store) -> AsyncIterator[Graph]:
+def _composing_early(neo4j_store, monkeypatch):
+    """Compose a text from its second coming in a test on, so that short batches show what long runs do."""
+    from perdure.stores.neo4j import compose  # noqa: PLC0415  needs the optional driver
+
+    monkeypatch.setattr(compose, "OFTEN", 2)
+    monkeypatch.setattr(neo4j_store, "_verdicts", compose.Verdicts())
+    monkeypatch.setattr(neo4j_store, "_palette", compose.Palette())
+
+
+@pytest.fixture
+async def neo4j_graph(neo4j_store, _composing_early) -> AsyncIterator[Graph]:
     """A corner of the Neo4j server."""
     async with corner(neo4j_store) as graph:
         yield graph

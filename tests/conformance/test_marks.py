@@ -37,6 +37,15 @@ def batch(request):
     return make
 
 
+async def test_the_batches_of_these_tests_go_the_ways_they_are_called_after(neo4j_graph):
+    """A white-box look, without which the tests below might all go one way."""
+    graph = neo4j_graph
+    for text in (APPEND, APPEND_ALONE, f"{APPEND} // 1"):
+        await graph.apply(*[(text, {"v": 0})] * (1 if "//" in text else 3), lane=text)
+    verdicts = [graph.store._verdicts.get(graph.text(text)) for text in (APPEND, APPEND_ALONE, f"{APPEND} // 1")]
+    assert verdicts == [True, False, None]
+
+
 async def test_a_batch_sent_twice_is_applied_once(graph, batch):
     """J4: a lost answer makes the drain send the same batch again."""
     assert await graph.apply(*batch(0, 1, 2, 3)) == 4

@@ -15,6 +15,7 @@ class FakeJournal(MemoryJournal):
     """A durable journal in memory that is slow, or fails, when it is told to."""
 
     durable = True
+    next_seq = 0
     epoch = 7
 
     def __init__(self):

@@ -57,7 +57,7 @@ class Crowd:
         def accept():
             self.holding.append(size)
             self.admitted.append(ticket)
-            return ticket
+            return ticket, True
 
         assert await self.room.wait(size, None, accept) == ticket
 
@@ -95,11 +95,10 @@ async def test_what_cannot_be_accepted_holds_no_place():
     assert room.take(10)
 
     def refuse():
-        room.give_back(1, 10)
         raise QueueFullError("The journal is full.")
 
     refused = asyncio.create_task(room.wait(10, None, refuse))
-    accepted = asyncio.create_task(room.wait(10, None, lambda: "in"))
+    accepted = asyncio.create_task(room.wait(10, None, lambda: ("in", True)))
     await asyncio.sleep(0)
     room.give_back(1, 10)
     with pytest.raises(QueueFullError, match="journal"):
@@ -112,8 +111,8 @@ async def test_a_wait_that_times_out_holds_no_place():
     """B20: the error says how full it is; whoever waits behind goes on."""
     room = Room(1, 100)
     assert room.take(60)
-    impatient = asyncio.create_task(room.wait(10, 0.01, list))
-    patient = asyncio.create_task(room.wait(10, None, list))
+    impatient = asyncio.create_task(room.wait(10, 0.01, lambda: (None, True)))
+    patient = asyncio.create_task(room.wait(10, None, lambda: (None, True)))
     with pytest.raises(QueueFullError, match="1 of 1 writes"):
         await impatient
     room.give_back(1, 60)
@@ -125,8 +124,8 @@ async def test_a_large_write_that_gives_up_lets_small_ones_in():
     """B19: what did not fit does not stand in the way any more."""
     room = Room(10, 100)
     assert room.take(60)
-    large = asyncio.create_task(room.wait(90, 0.01, list))
-    small = asyncio.create_task(room.wait(10, None, list))
+    large = asyncio.create_task(room.wait(90, 0.01, lambda: (None, True)))
+    small = asyncio.create_task(room.wait(10, None, lambda: (None, True)))
     with pytest.raises(QueueFullError):
         await large
     await small
@@ -137,7 +136,7 @@ async def test_a_room_that_is_shut_turns_everybody_away():
     """B10: those who wait when the writer closes are told so."""
     room = Room(1, 100)
     assert room.take(10)
-    waiting = [asyncio.create_task(room.wait(10, None, list)) for _ in range(3)]
+    waiting = [asyncio.create_task(room.wait(10, None, lambda: (None, True))) for _ in range(3)]
     await asyncio.sleep(0)
     room.shut()
     outcomes = await asyncio.gather(*waiting, return_exceptions=True)

@@ -14,6 +14,7 @@ class MemoryJournal:
 
     durable = False
     epoch = 1
+    next_seq = 0
 
     def __init__(self) -> None:
         self.identity = f"memory-{secrets.token_hex(8)}"

@@ -2,9 +2,13 @@
 
 import asyncio
 import os
+from collections.abc import Awaitable
 from itertools import count
+from typing import TypeVar
 
 from perdure.errors import ConfigError
+
+T = TypeVar("T")
 
 _forks = count()
 _generation = next(_forks)
@@ -22,6 +26,22 @@ def cancelled() -> bool:
     """Return whether the running task was asked to stop, as against a CancelledError raised for no such reason."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+async def uninterrupted(work: Awaitable[T]) -> T:
+    """Wait for work that cannot be stopped, such as a thread's, also when cancelled meanwhile; then be cancelled."""
+    task = asyncio.ensure_future(work)
+    interrupted: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            interrupted = error
+    if interrupted is not None:
+        if not task.cancelled():
+            task.exception()
+        raise interrupted
+    return task.result()
 
 
 class Home:

@@ -51,7 +51,7 @@ class BufferedWriter:
         self._settings = settings = WriteSection(**options)
         self._store = store
         self._journal = journal or MemoryJournal()
-        self._room = Room[Receipt](settings.max_pending, settings.max_pending_bytes, self._nudge)
+        self._room = Room[Receipt](settings.max_pending, settings.max_pending_bytes)
         self._lanes = LaneTable(
             settings.lanes,
             max_batch=settings.max_batch,
@@ -59,6 +59,7 @@ class BufferedWriter:
             linger=settings.linger_seconds,
             exhausted=self._room.exhausted,
         )
+        self._room.on_exhausted = self._lanes.nudge
         self._ledger = Ledger(settings)
         self._repeats = Repeats()
         self._drains: list[Drain] = []
@@ -80,7 +81,9 @@ class BufferedWriter:
         self._home = Home()
         if self._settings.durability != "memory" and not self._journal.durable:
             warnings.warn(UNDURABLE.format(asked=self._settings.durability), DurabilityWarning, stacklevel=3)
-        await self._journal.open()
+        if await self._journal.open():
+            raise ConfigError("This version cannot replay what an earlier process left in a journal.")
+        self._next_seq = self._journal.next_seq
         self._drains = [self._drain(lane) for lane in self._lanes]
         if self.is_buffered:
             self._runner = asyncio.create_task(self._run(), name="perdure writes")
@@ -136,11 +139,8 @@ class BufferedWriter:
         self._room.shut()
         async with self._close_lock:
             if self._report is None:
-                limit = self._settings.close_timeout_seconds if timeout is None else timeout
-                await self._shut_down(limit)
-                done = self._ledger
-                self._report = CloseReport(done.committed, done.failed, done.abandoned, self._journal.durable)
-            return self._report
+                await self._shut_down(self._settings.close_timeout_seconds if timeout is None else timeout)
+            return self._report or self._ledger.closing_report(kept=self._journal.durable)
 
     async def _shut_down(self, limit: float | None) -> None:
         try:
@@ -151,8 +151,9 @@ class BufferedWriter:
             WRITES.warning("close stopped after %s s with %d writes not committed", limit, self.pending)
         finally:
             await self._stop()
-        self._ledger.abandoned += self._writing
-        await self._journal.close()
+            self._ledger.lose(self._writing)
+            self._report = self._ledger.closing_report(kept=self._journal.durable)
+            await self._journal.close()
         await self._tidy()
 
     async def _stop(self) -> None:
@@ -164,7 +165,7 @@ class BufferedWriter:
         """Remove our lanes' marks from the store when nobody will need them again."""
         used = [drain.name for drain in self._drains if drain.batches]
         if used and not self._journal.durable and not self._ledger.abandoned:
-            with contextlib.suppress(StoreError, TimeoutError):
+            with contextlib.suppress(PerdureError, TimeoutError):
                 async with asyncio.timeout(SECONDS_TO_TIDY):
                     await self._store.forget_lanes(used)
 
@@ -196,9 +197,10 @@ class BufferedWriter:
     ) -> Receipt:
         """Accept a write and return its receipt; in sync mode, commit it first.
 
-        Writes with the same `key` (None is a key of its own) are committed in the order they were submitted.
+        Buffered writes with the same `key` (None is a key of its own) are committed in the order they were submitted.
         `parameters` are copied: changing them afterwards changes nothing. The same `idempotency_key` again returns
-        the first receipt. With no room among the pending writes it waits, at most `timeout` seconds.
+        the first receipt. With no room among the pending writes it waits, at most `timeout` seconds; in sync mode,
+        where each call awaits its own commit, neither `key` nor `timeout` means anything.
 
         Raises InputError before anything is sent when the statement or its parameters cannot work; QueueFullError
         when there is no room in time, or at once under `on_full="raise"`; ClosedError after close; ConflictError when
@@ -212,16 +214,16 @@ class BufferedWriter:
         write = check(statement, parameters, key, self._room.max_bytes)
         earlier = self._repeats.find(idempotency_key, write)
         if earlier is not None:
-            return earlier if self.is_buffered else await earlier
+            return earlier if self.is_buffered else await earlier.outcome()
         if not self.is_buffered:
             return await self._write_through(write, idempotency_key, started)
         if self._room.take(write.size):
-            receipt = self._accept(write, idempotency_key, started)
+            receipt = self._accept_now(write, idempotency_key, started)
         elif self._settings.on_full == "raise" and timeout is None:
             raise full(self._room)
         else:
             receipt = await self._room.wait(
-                write.size, timeout, lambda: self._accept(write, idempotency_key, started, waited=True)
+                write.size, timeout, lambda: self._accept_in_turn(write, idempotency_key, started)
             )
         if receipt.kept is not None:
             await receipt.kept
@@ -256,24 +258,29 @@ class BufferedWriter:
             return earlier
         if not self._room.take(write.size):
             raise full(self._room)
-        return self._accept(write, idempotency_key, started)
+        return self._accept_now(write, idempotency_key, started)
 
-    def _accept(self, write: Write, idempotency_key: str | None, started: float, *, waited: bool = False) -> Receipt:
-        """Give a write, for which there is a place, its position in the order.
+    def _accept_now(self, write: Write, idempotency_key: str | None, started: float) -> Receipt:
+        """Accept a write whose place is taken, or give the place back."""
+        try:
+            return self._accept(write, idempotency_key, started)
+        except BaseException:
+            self._room.give_back(1, write.size)
+            raise
 
-        There is no way back from here but its outcome.
-        """
-        if waited:
-            earlier = self._repeats.find(idempotency_key, write)
-            if earlier is not None:
-                self._room.give_back(1, write.size)
-                return earlier
+    def _accept_in_turn(self, write: Write, idempotency_key: str | None, started: float) -> tuple[Receipt, bool]:
+        """Accept a write that waited; when the same one came before it meanwhile, it needs no place."""
+        earlier = self._repeats.find(idempotency_key, write)
+        return (earlier, False) if earlier else (self._accept(write, idempotency_key, started), True)
+
+    def _accept(self, write: Write, idempotency_key: str | None, started: float) -> Receipt:
+        """Give a write its position in the order. There is no way back from here but its outcome."""
         lane = self._lanes.bind(write.key)
         receipt = self._receipt(write, lane.number)
         try:
             receipt.kept = self._journal.append(receipt.entry)
         except BaseException:
-            self._release([receipt])
+            self._lanes.release([receipt])
             raise
         lane.push(receipt)
         self._repeats.remember(idempotency_key, receipt)
@@ -339,10 +346,6 @@ class BufferedWriter:
     def _hurry(self, receipt: Receipt) -> None:
         self._check_home()
         self._lanes[receipt.entry.lane].hurry(receipt.seq)
-
-    def _nudge(self) -> None:
-        for lane in self._lanes:
-            lane.nudge()
 
     def _hurry_all(self) -> None:
         for lane in self._lanes:

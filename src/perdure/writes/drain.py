@@ -17,7 +17,7 @@ from perdure.writes.receipts import Receipt
 
 Settle = Callable[[Lane, int, PerdureError | None], None]
 CRASHES_BEFORE_BLAME = 3
-TRIES_ALONE = 10
+TRIES_ALONE = 20
 SECONDS_BETWEEN_WARNINGS = 60.0
 
 
@@ -46,6 +46,7 @@ class Drain:
         self._parts: list[int] = []
         self._limit = max_batch
         self._attempt = 0
+        self._tries_alone = 0
         self._crashes = 0
         self._warned_at = -SECONDS_BETWEEN_WARNINGS
 
@@ -64,8 +65,12 @@ class Drain:
                 if cancelled():
                     raise
                 await self._crashed(error)
-            except Exception as error:  # noqa: BLE001  the drain's rim: nothing may end it but cancellation
+            except (KeyboardInterrupt, SystemExit, GeneratorExit):
+                raise
+            except BaseException as error:  # noqa: BLE001  the drain's rim: an adapter's panic must not end it either
                 await self._crashed(error)
+            if cancelled():
+                raise asyncio.CancelledError
 
     def _next(self) -> list[Receipt]:
         """Return the next part of a batch that is being split, or a fresh batch."""
@@ -90,7 +95,7 @@ class Drain:
 
     def _done(self, count: int, error: PerdureError | None) -> None:
         """Settle the first `count` writes, and go back to full batches once a split one is through."""
-        self._attempt = self._crashes = 0
+        self._attempt = self._crashes = self._tries_alone = 0
         if self._parts:
             rest = self._parts[0] - count
             self._parts[:1] = [rest] if rest > 0 else []
@@ -110,7 +115,8 @@ class Drain:
         count = len(receipts)
         self._attempt += 1
         self.retried += 1
-        if error.relief == "smaller" and (count > 1 or self._attempt >= TRIES_ALONE):
+        self._tries_alone = self._tries_alone + 1 if error.relief == "smaller" and count == 1 else 0
+        if error.relief == "smaller" and (count > 1 or self._tries_alone >= TRIES_ALONE):
             self._shrink(error, count)
             return
         self._warn(error, receipts)

@@ -62,13 +62,17 @@ class Notifier:
         self._idle.set()
         self._thread = CapacityLimiter(1)
         self._task: asyncio.Task[None] | None = None
+        self._ended = False
 
     def add(self, error: WriteError) -> None:
         """Queue an error for the callback."""
-        if self._callback is not None:
-            self._queue.append(error)
-            self._idle.clear()
-            self._news.set()
+        if self._callback is None or self._ended:
+            return
+        if len(self._queue) == self._queue.maxlen:
+            WRITES.warning("on_error is not told of write %d: too many errors are waiting for it", self._queue[0].seq)
+        self._queue.append(error)
+        self._idle.clear()
+        self._news.set()
 
     async def finished(self) -> None:
         """Return when the callback has been told of everything; at once when it is the callback that asks."""
@@ -83,9 +87,12 @@ class Notifier:
                 await self._news.wait()
                 while self._queue:
                     await self._tell(self._queue.popleft())
+                    if cancelled():
+                        raise asyncio.CancelledError
                 self._news.clear()
                 self._idle.set()
         finally:
+            self._ended = True
             self._idle.set()
 
     async def _tell(self, error: WriteError) -> None:

@@ -53,7 +53,7 @@ class Repeats:
         receipt = self._receipts.get(idempotency_key)
         if receipt is None or receipt.state == "failed":
             return None
-        if (receipt.entry.statement, receipt.entry.parameters) != (write.statement, write.parameters):
+        if repr((receipt.entry.statement, receipt.entry.parameters)) != repr((write.statement, write.parameters)):
             raise ConflictError(f"idempotency_key {shorten(idempotency_key)!r} belongs to another write already.")
         return receipt
 

@@ -111,6 +111,11 @@ class LaneTable:
     def __getitem__(self, number: int) -> Lane:
         return self._lanes[number]
 
+    def nudge(self) -> None:
+        """Have every lane look again at whether to wait for company."""
+        for lane in self._lanes:
+            lane.nudge()
+
     def bind(self, key: str | None) -> Lane:
         """Return the lane for the next write of this key."""
         if key is None:

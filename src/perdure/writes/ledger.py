@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from time import monotonic
 
 from perdure.errors import PerdureError, StoreError
-from perdure.records import Latency, WriteError
+from perdure.records import CloseReport, Latency, WriteError
 from perdure.settings import WriteSection
 from perdure.telemetry import WRITES
 from perdure.values import redacted
@@ -45,6 +45,10 @@ class Ledger:
         for failure in self._report(settled, error):
             WRITES.error("a write failed for good: %s", failure)
 
+    def lose(self, count: int) -> None:
+        """Count sync writes that were still under way when the time to close ran out."""
+        self.abandoned += count
+
     def abandon(self, settled: Sequence[Receipt], error: PerdureError) -> None:
         """Enter accepted writes whose time ran out with the process that holds them."""
         self.abandoned += len(settled)
@@ -68,6 +72,10 @@ class Ledger:
             failures.append(failure)
         self.flushes.settle(settled, failed=True)
         return failures
+
+    def closing_report(self, *, kept: bool) -> CloseReport:
+        """Sum up the writer's life; `kept` when what is not committed outlives the process."""
+        return CloseReport(self.committed, self.failed, self.abandoned, kept)
 
     def accept_latency(self) -> Latency:
         """Return how long recent writes took to be accepted."""

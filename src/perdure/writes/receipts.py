@@ -1,7 +1,7 @@
 """What a caller holds of a write it submitted."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from typing import Any
 
 from perdure.errors import WriteFailed
@@ -24,7 +24,7 @@ class Receipt:
         self.error: Exception | None = None
         self.kept: Awaitable[None] | None = None
         self._hurry = hurry
-        self._waiters: list[asyncio.Future[None]] | None = None
+        self._waiters: Sequence[asyncio.Future[None]] = ()
 
     @property
     def seq(self) -> int:
@@ -56,16 +56,26 @@ class Receipt:
             raise WriteFailed(self.entry.statement, self.error)
         return self
 
+    async def outcome(self) -> "Receipt":
+        """Wait as `committed` does, but raise the store's own error."""
+        try:
+            return await self
+        except WriteFailed as failed:
+            raise failed.error from None
+
     async def _settled(self) -> None:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters = [*(self._waiters or ()), waiter]
-        await waiter
+        self._waiters = [*self._waiters, waiter]
+        try:
+            await waiter
+        finally:
+            self._waiters = [other for other in self._waiters if other is not waiter]
 
     def settle(self, error: Exception | None = None) -> None:
         """Record the outcome and wake whoever waits for it."""
         self.state = "committed" if error is None else "failed"
         self.error = error
-        waiters, self._waiters = self._waiters, None
-        for waiter in waiters or ():
+        waiters, self._waiters = self._waiters, ()
+        for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from perdure.errors import ClosedError, PerdureError, QueueFullError
+from perdure.errors import ClosedError, QueueFullError
 
 T = TypeVar("T")
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 class _Waiter(Generic[T]):
     __slots__ = ("accept", "outcome", "size")
 
-    def __init__(self, size: int, accept: Callable[[], T]) -> None:
+    def __init__(self, size: int, accept: Callable[[], tuple[T, bool]]) -> None:
         self.size = size
         self.accept = accept
         self.outcome: asyncio.Future[T] = asyncio.get_running_loop().create_future()
@@ -26,13 +26,13 @@ class Room(Generic[T]):
     come, so that nobody overtakes. `on_exhausted` is called whenever only a commit can make room.
     """
 
-    def __init__(self, max_count: int, max_bytes: int, on_exhausted: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, max_count: int, max_bytes: int) -> None:
         self.max_count = max_count
         self.max_bytes = max_bytes
         self.count = 0
         self.bytes = 0
         self.high_water = 0
-        self._on_exhausted = on_exhausted
+        self.on_exhausted: Callable[[], None] = lambda: None
         self._waiting: deque[_Waiter[T]] = deque()
 
     def exhausted(self) -> bool:
@@ -45,18 +45,24 @@ class Room(Generic[T]):
             return False
         self._occupy(size)
         if self.count == self.max_count:
-            self._on_exhausted()
+            self.on_exhausted()
         return True
 
-    async def wait(self, size: int, timeout: float | None, accept: Callable[[], T]) -> T:  # noqa: ASYNC109  as submit
+    async def wait(
+        self,
+        size: int,
+        timeout: float | None,  # noqa: ASYNC109  as submit
+        accept: Callable[[], tuple[T, bool]],
+    ) -> T:
         """Take a place when it is this caller's turn, and return what `accept` made of it then.
 
-        Raises QueueFullError after `timeout` seconds, ClosedError when no more places will be given, and what
-        `accept` raises, which then holds no place. A caller that is cancelled before its turn holds none either.
+        `accept` returns that, and whether it needs the place. Raises QueueFullError after `timeout` seconds,
+        ClosedError when no more places will be given, and what `accept` raises, which then holds no place.
+        A caller that is cancelled before its turn holds none either.
         """
         waiter = _Waiter(size, accept)
         self._waiting.append(waiter)
-        self._on_exhausted()
+        self.on_exhausted()
         try:
             async with asyncio.timeout(timeout):
                 return await waiter.outcome
@@ -95,16 +101,24 @@ class Room(Generic[T]):
         while self._waiting and self._fits(self._waiting[0].size):
             waiter = self._waiting.popleft()
             if not waiter.outcome.done():
-                self._occupy(waiter.size)
-                self._hand_over(waiter)
-                admitted = True
+                admitted = self._hand_over(waiter) or admitted
         return admitted
 
-    def _hand_over(self, waiter: _Waiter[T]) -> None:
+    def _hand_over(self, waiter: _Waiter[T]) -> bool:
+        self._occupy(waiter.size)
+        needed = False
         try:
-            waiter.outcome.set_result(waiter.accept())
-        except PerdureError as error:
+            outcome, needed = waiter.accept()
+            waiter.outcome.set_result(outcome)
+        except BaseException as error:
             waiter.outcome.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            if not needed:
+                self.count -= 1
+                self.bytes -= waiter.size
+        return needed
 
     def _withdraw(self, waiter: _Waiter[T]) -> None:
         """Leave the queue; those behind may fit where this one did not."""

@@ -25,6 +25,7 @@ from perdure.errors import (
     shorten,
 )
 from perdure.records import Batch
+from perdure.runtime.home import uninterrupted
 from perdure.stores.embedded.dialect import decode_row, encode, translate
 from perdure.telemetry import STORES
 
@@ -70,25 +71,30 @@ class EmbeddedGraphStore:
 
         Raises StoreUnavailableError when another process holds them, ConfigError when the directory cannot be used.
         """
-        self._session = await to_thread.run_sync(self._open, limiter=self._writers)
+        try:
+            await uninterrupted(to_thread.run_sync(self._open, limiter=self._writers))
+        except BaseException:
+            await self.close()
+            raise
         STORES.info("opened %s", self.name)
 
-    def _open(self) -> kglite.Session:
+    def _open(self) -> None:
         if kglite.get_query_warning_policy() == "stderr":
             kglite.set_query_warning_policy("silent")  # a read that matches nothing yet is no news
         if self._directory is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="perdure-")
-            return kglite.open_session(str(Path(self._temporary.name) / FILE), durable="normal")
+            self._session = kglite.open_session(str(Path(self._temporary.name) / FILE), durable="normal")
+            return
         with opening(self._directory):
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return kglite.open_session(str(self._directory / FILE), durable="full")
+            self._session = kglite.open_session(str(self._directory / FILE), durable="full")
 
     async def close(self) -> None:
         """Write a checkpoint and let go of the files. Safe to call twice."""
         session, self._session = self._session, None
         if session is not None:
             async with self._writer:
-                await to_thread.run_sync(self._shut, session, limiter=self._writers)
+                await uninterrupted(to_thread.run_sync(self._shut, session, limiter=self._writers))
 
     def _shut(self, session: kglite.Session) -> None:
         if self._temporary is None:
@@ -123,7 +129,7 @@ class EmbeddedGraphStore:
 
     async def _write(self, work: Callable[[], T]) -> T:
         async with self._writer:
-            return await to_thread.run_sync(work, limiter=self._writers)
+            return await uninterrupted(to_thread.run_sync(work, limiter=self._writers))
 
     def _opened(self) -> kglite.Session:
         if self._session is None:
@@ -219,7 +225,7 @@ def answered(position: int | None = None) -> Generator[None]:
         raise InputError(READ_ONLY, hint=READ_ONLY_HINT) from error
     except kglite.TransactionConflictError as error:
         raise StoreUnavailableError("Another commit came first.", relief="again") from error
-    except kglite.FileIoError as error:
+    except (kglite.FileIoError, OSError, MemoryError) as error:
         raise StoreUnavailableError(f"The graph's files cannot be written: {shorten(str(error), 300)}") from error
     except kglite.SchemaError as error:
         unknown = UNKNOWN_PROPERTY.search(str(error))

@@ -103,9 +103,11 @@ class Palette:
             self._sets = [*self._sets[-7:], grown]
         return grown
 
-    def drop(self, text: str) -> None:
-        """Forget every set that holds a text the server would not plan."""
-        self._sets = [texts for texts in self._sets if text not in texts]
+    def drop(self, wanted: Iterable[str]) -> set[str]:
+        """Forget every set that holds one of these texts, and return all that were in those sets."""
+        dropped = [texts for texts in self._sets if not set(wanted).isdisjoint(texts)]
+        self._sets = [texts for texts in self._sets if texts not in dropped]
+        return {text for texts in dropped for text in texts}
 
 
 class Verdicts:
@@ -123,6 +125,10 @@ class Verdicts:
     def get(self, text: str) -> bool | None:
         """Return whether a text composes, or None when it was not judged yet."""
         return self._known.get(text, (0, None))[1]
+
+    def forget(self, text: str) -> None:
+        """Begin to count a text anew."""
+        self._known.pop(text, None)
 
     def put(self, text: str, composes: bool | None) -> None:  # noqa: FBT001  the verdict itself
         """Remember what the planner said of a text."""

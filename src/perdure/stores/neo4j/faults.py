@@ -32,8 +32,8 @@ _AGAIN = {
 }
 _TOO_LARGE = {
     "Neo.TransientError.General.MemoryPoolOutOfMemoryError",
-    "Neo.TransientError.General.TransactionMemoryLimit",
-    "Neo.TransientError.General.TransactionOutOfMemoryError",
+    "Neo.ClientError.Transaction.TransactionTimedOut",
+    "Neo.ClientError.Transaction.TransactionTimedOutClientConfiguration",
 }
 _STATEMENT = (
     "Neo.ClientError.Statement.",
@@ -42,11 +42,12 @@ _STATEMENT = (
     "Neo.ClientError.General.InvalidArguments",
     "Neo.ClientError.Request.Invalid",
     "Neo.ClientError.Security.Forbidden",
-    "Neo.ClientError.Transaction.TransactionTimedOut",
     "Neo.ClientError.Transaction.ForbiddenDueToTransactionType",
     "Neo.DatabaseError.Statement.",
     "Neo.DatabaseError.Schema.",
     "Neo.TransientError.General.StackOverFlowError",
+    "Neo.TransientError.General.TransactionMemoryLimit",
+    "Neo.TransientError.General.TransactionOutOfMemoryError",
 )
 _OWN_TRANSACTION = {
     "Neo.ClientError.Transaction.ForbiddenDueToTransactionType",
@@ -94,7 +95,7 @@ def meaning(error: Neo4jError | DriverError, position: int | None = None) -> Per
     if code in _AGAIN:
         return StoreUnavailableError(f"Neo4j asks to try again: {said}", relief="again")
     if code in _TOO_LARGE:
-        return StoreUnavailableError(f"Neo4j has no memory for this transaction: {said}", relief="smaller")
+        return StoreUnavailableError(f"Neo4j has no memory or no time for this transaction: {said}", relief="smaller")
     if code.startswith(_STATEMENT):
         return StatementRejectedError(f"Neo4j refused the statement ({code}): {said}", position=position)
     return StoreUnavailableError(f"Neo4j cannot answer now ({code or type(error).__name__}): {said}")

@@ -9,7 +9,16 @@ from contextlib import asynccontextmanager
 from itertools import groupby
 from typing import Any, LiteralString, cast
 
-from neo4j import READ_ACCESS, WRITE_ACCESS, AsyncDriver, AsyncGraphDatabase, AsyncSession, AsyncTransaction, Query
+from neo4j import (
+    READ_ACCESS,
+    WRITE_ACCESS,
+    AsyncDriver,
+    AsyncGraphDatabase,
+    AsyncSession,
+    AsyncTransaction,
+    Query,
+    unit_of_work,
+)
 from neo4j.exceptions import DriverError, Neo4jError
 
 from perdure.errors import ClosedError, ConfigError, ConflictError, StatementRejectedError, StoreUnavailableError
@@ -120,12 +129,13 @@ class Neo4jGraphStore:
         Tries again for a few seconds when the server cannot answer. Raises InputError when the statement writes.
         """
 
+        @unit_of_work(timeout=self._transaction_timeout)
         async def work(transaction: Any) -> list[dict[str, Any]]:
             result = await transaction.run(statement, dict(sendable(parameters)))
             return [{key: plain(value) for key, value in record.items()} async for record in result]
 
         with translated():
-            async with self._session(READ_ACCESS) as session:
+            async with self._deadline(), self._session(READ_ACCESS) as session:
                 return await session.execute_read(work)
 
     async def write(self, statement: str, parameters: Mapping[str, Any]) -> None:
@@ -156,6 +166,8 @@ class Neo4jGraphStore:
                 else:
                     await self._apply_together(batch, entries)
         except OwnTransactionError as error:
+            if len(self._own_transaction) >= compose.REMEMBERED:
+                self._own_transaction.clear()
             self._own_transaction.add(entries[error.position].statement)
             return await self.apply(batch)
         return len(entries)
@@ -173,10 +185,27 @@ class Neo4jGraphStore:
 
     async def _apply_together(self, batch: Batch, entries: Sequence[JournalEntry]) -> None:
         together = await self._composable(entries)
-        if len(together) and all(entry.statement in together for entry in entries):
+        if together:
+            try:
+                await self._apply_composing(batch, entries, together)
+            except StatementRejectedError as error:
+                if error.position is not None:
+                    raise
+            else:
+                return
+        await self._apply_stepwise(batch, entries, set())
+        self._distrust(together)
+
+    async def _apply_composing(self, batch: Batch, entries: Sequence[JournalEntry], together: set[str]) -> None:
+        if all(entry.statement in together for entry in entries):
             await self._apply_composed(batch, entries)
         else:
             await self._apply_stepwise(batch, entries, together)
+
+    def _distrust(self, together: set[str]) -> None:
+        """Judge anew texts that were refused together and ran one by one, and those composed along with them."""
+        for text in self._palette.drop(together) | together:
+            self._verdicts.forget(text)
 
     async def _composable(self, entries: Sequence[JournalEntry]) -> set[str]:
         """Return the texts of a batch that may be composed: those that come often, and that the planner accepts."""
@@ -259,7 +288,11 @@ class Neo4jGraphStore:
         if mark is None:
             raise superseded(batch)
         if entry.seq > mark["done"]:
-            await self.write(entry.statement, entry.parameters)
+            try:
+                await self.write(entry.statement, entry.parameters)
+            except StatementRejectedError as error:
+                error.position = 0
+                raise
             await self.write(compose.MOVE_MARK, {"lane": batch.lane, "last": entry.seq})
 
     def _query(self, text: str) -> Query:
