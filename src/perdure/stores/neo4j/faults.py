@@ -86,10 +86,15 @@ def code_of(error: Exception) -> str:
     return (error.code or "") if isinstance(error, Neo4jError) else ""
 
 
+def text_of(error: Neo4jError | DriverError) -> str:
+    """Return what the server said, or what the driver did; the `message` of the driver's own errors says nothing."""
+    return (error.message or "") if isinstance(error, Neo4jError) else str(error)
+
+
 def meaning(error: Neo4jError | DriverError, position: int | None = None) -> PerdureError:
     """Return the error Perdure raises for one of the driver's."""
     code = code_of(error)
-    said = EXPECTED.sub("", getattr(error, "message", None) or str(error))
+    said = EXPECTED.sub("", text_of(error))
     if code == "Neo.ClientError.Statement.AccessMode":
         return InputError(READ_ONLY, hint=READ_ONLY_HINT)
     if code in _AGAIN:
@@ -104,7 +109,7 @@ def meaning(error: Neo4jError | DriverError, position: int | None = None) -> Per
 def meaning_at_connect(error: Neo4jError | DriverError, uri: str, username: str) -> PerdureError:
     """Return what to tell someone whose first connection failed."""
     code = code_of(error)
-    said = shorten(getattr(error, "message", None) or str(error), 200)
+    said = shorten(text_of(error), 200)
     if code == "Neo.ClientError.Security.CredentialsExpired":
         return ConfigError(
             f"Neo4j at {uri} wants a new password for {username!r} first.",
