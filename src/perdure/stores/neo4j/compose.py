@@ -12,6 +12,7 @@ A user's text stands in it unchanged but for its parameters, which are read from
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from perdure.cypher import quote, rewrite_parameters, tokens
 from perdure.records import JournalEntry
@@ -50,6 +51,7 @@ CALL ({row}) {{ {arms} }}
 RETURN count(*) AS n"""
 
 
+@lru_cache(maxsize=256)
 def arm(index: int, text: str) -> str:
     """Return the part of a composed statement that runs `text` for the rows that ask for it."""
     inner = rewrite_parameters(text, lambda name: f"{ROW}.p.{quote(name)}")
