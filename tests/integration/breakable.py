@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from secrets import token_hex
 from typing import Any
 from urllib.parse import urlsplit
@@ -79,8 +79,8 @@ class Network:
         answering.set()
         try:
             async with asyncio.TaskGroup() as directions:
-                requests = directions.create_task(self._requests(reader, back, answering))
-                answers = directions.create_task(self._answers(there, writer, answering))
+                requests = directions.create_task(ending_quietly(self._requests(reader, back, answering)))
+                answers = directions.create_task(ending_quietly(self._answers(there, writer, answering)))
                 await asyncio.wait([requests, answers], return_when=asyncio.FIRST_COMPLETED)
                 requests.cancel()
                 answers.cancel()
@@ -106,6 +106,12 @@ class Network:
             await answering.wait()
             writer.write(data)
             await writer.drain()
+
+
+async def ending_quietly(direction: Coroutine[Any, Any, None]) -> None:
+    """Pass bytes on until either end goes away, which ends the line and is no news."""
+    with contextlib.suppress(OSError):
+        await direction
 
 
 class Graph:
