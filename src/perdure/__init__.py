@@ -11,7 +11,10 @@ if TYPE_CHECKING:
         ConflictError,
         DurabilityWarning,
         InputError,
+        JournalCorruptError,
         JournalError,
+        JournalFullError,
+        JournalLockedError,
         NotFoundError,
         PerdureError,
         QueueFullError,
@@ -20,7 +23,16 @@ if TYPE_CHECKING:
         StoreUnavailableError,
         WriteFailed,
     )
-    from perdure.records import CloseReport, FlushSummary, Health, Latency, WriteError, WriteStats
+    from perdure.records import (
+        CloseReport,
+        DeadLetter,
+        FlushSummary,
+        Health,
+        Latency,
+        RecoveryReport,
+        WriteError,
+        WriteStats,
+    )
     from perdure.settings import MemorySettings
     from perdure.writes import BufferedWriter, Receipt
 
@@ -30,11 +42,15 @@ __all__ = [
     "ClosedError",
     "ConfigError",
     "ConflictError",
+    "DeadLetter",
     "DurabilityWarning",
     "FlushSummary",
     "Health",
     "InputError",
+    "JournalCorruptError",
     "JournalError",
+    "JournalFullError",
+    "JournalLockedError",
     "Latency",
     "MemoryClient",
     "MemorySettings",
@@ -42,6 +58,7 @@ __all__ = [
     "PerdureError",
     "QueueFullError",
     "Receipt",
+    "RecoveryReport",
     "StatementRejectedError",
     "StoreError",
     "StoreUnavailableError",
@@ -54,12 +71,14 @@ __version__ = "0.1.0"
 _HOMES = {
     "BufferedWriter": "writes",
     "CloseReport": "records",
+    "DeadLetter": "records",
     "FlushSummary": "records",
     "Health": "records",
     "Latency": "records",
     "MemoryClient": "client",
     "MemorySettings": "settings",
     "Receipt": "writes",
+    "RecoveryReport": "records",
     "WriteError": "records",
     "WriteStats": "records",
 }

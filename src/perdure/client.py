@@ -3,15 +3,16 @@
 import asyncio
 from contextlib import AsyncExitStack
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 from perdure.errors import ClosedError, ConfigError, StoreError
 from perdure.graph.query import GraphQuery
 from perdure.protocols import GraphStore
 from perdure.records import CloseReport, FlushSummary, Health
 from perdure.runtime.home import Home
-from perdure.settings import MemorySettings, OnError
-from perdure.wiring import graph_store
+from perdure.runtime.termination import closing_on_sigterm
+from perdure.settings import MemorySettings, OnError, WriteOptions, WriteSection
+from perdure.wiring import graph_store, journal
 from perdure.writes import BufferedWriter
 from perdure.writes.failures import WriteErrors
 
@@ -39,31 +40,45 @@ class MemoryClient:
     async def connect(self) -> Self:
         """Open the store and start the drain.
 
+        What an earlier process accepted and did not commit is committed from here on, before what comes after it.
+
         Raises within seconds when that cannot be: StoreUnavailableError when nothing answers or another process holds
-        the files, ConfigError when the settings cannot work. After a failure it may be called again.
+        the files, JournalLockedError when another process holds the journal, JournalCorruptError when its files are
+        damaged, ConfigError when the settings cannot work. After a failure it may be called again.
         """
         if self._report is not None:
             raise ClosedError("This client is closed.", hint="Make a new one.")
         if self._home is not None:
             raise ConfigError("This client is connected already.")
-        options = self.settings.memory.model_copy(
-            update={"on_error": self._on_error} if self._on_error is not None else {}
-        )
         store = graph_store(self.settings)
+        kept = journal(self.settings)
         self._home = Home()
         try:
+            if kept is not None and self.settings.memory.write_mode == "sync" and not await kept.is_there():
+                kept = None
+            if kept is not None:
+                self._stack.push_async_callback(kept.close)
+                await kept.open()
             await store.connect()
             self._stack.push_async_callback(store.close)
             if self._report is not None:
                 raise ClosedError("This client was closed while it connected.")
-            writer = BufferedWriter(store, **dict(options))  # pyright: ignore[reportArgumentType]  same names, by test
-            self._writer = await writer.start()
+            self._writer = await BufferedWriter(store, journal=kept, **self._options()).start()
             self._store = store
+            if self._writer.is_buffered and self.settings.memory.close_on_sigterm:
+                self._stack.enter_context(closing_on_sigterm(self.close))
         except BaseException:
             self._home = None
             await self._stack.aclose()
             raise
         return self
+
+    def _options(self) -> WriteOptions:
+        """Return the settings that are the writer's."""
+        options = self.settings.memory.model_dump(include=set(WriteSection.model_fields))
+        if self._on_error is not None:
+            options["on_error"] = self._on_error
+        return cast("WriteOptions", options)
 
     async def close(self, timeout: float | None = None) -> CloseReport:  # noqa: ASYNC109  the surface's own name
         """Commit what was accepted, at most `timeout` seconds, stop, and disconnect; see BufferedWriter.close.
@@ -123,7 +138,9 @@ class MemoryClient:
             detail, reachable = f"no answer within {SECONDS_FOR_HEALTH:g} s", False
         else:
             detail, reachable = "", True
-        return Health(reachable, store.name, detail, stats.pending, stats.oldest_pending_seconds)
+        return Health(
+            reachable, store.name, detail, stats.pending, stats.oldest_pending_seconds, *self.buffered.journal_health()
+        )
 
     def _connected(self) -> GraphStore:
         if self._store is None or self._report is not None:

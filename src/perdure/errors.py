@@ -12,6 +12,9 @@
     │   ├── StoreUnavailableError      … because it cannot be reached or cannot answer now; try again
     │   └── StatementRejectedError     … to this statement; trying again changes nothing
     └── JournalError                   the queue of accepted writes is in trouble
+        ├── JournalFullError           … because its disk, or the size it may have, is full; nothing was accepted
+        ├── JournalLockedError         … because another process, or another client of this one, holds it
+        └── JournalCorruptError        … because its files are damaged, or are not a journal this version can read
 
 Each carries `code` (stable, for programs), `retryable` and `hint` (what to do next, for people). Messages hold
 no parameter values.
@@ -137,6 +140,25 @@ class JournalError(PerdureError):
     """The queue of accepted writes cannot do its work."""
 
     code = "journal"
+
+
+class JournalFullError(JournalError):
+    """The journal has no room on its disk; nothing was accepted."""
+
+    code = "journal_full"
+    retryable = True
+
+
+class JournalLockedError(JournalError):
+    """The journal is in use by another process or client."""
+
+    code = "journal_locked"
+
+
+class JournalCorruptError(JournalError):
+    """The journal's files are damaged, or are not a journal that this version can read."""
+
+    code = "journal_corrupt"
 
 
 class DurabilityWarning(UserWarning):

@@ -10,7 +10,7 @@ from perdure.errors import shorten
 WriteMode = Literal["sync", "buffered", "deferred"]
 Durability = Literal["memory", "os", "disk"]
 FullPolicy = Literal["block", "raise"]
-ReceiptState = Literal["accepted", "committed", "failed"]
+ReceiptState = Literal["submitted", "accepted", "committed", "failed"]
 
 
 class JournalEntry(NamedTuple):
@@ -23,6 +23,10 @@ class JournalEntry(NamedTuple):
     parameters: Mapping[str, Any]
     size: int
     """Bytes this write counts for against `max_pending_bytes`."""
+    accepted_at: float = 0.0
+    """Seconds since 1970 when a journal on disk took it."""
+    failures: int = 0
+    """How often it failed for good before and was sent again by hand."""
 
     def __repr__(self) -> str:
         return f"<JournalEntry {self.seq} {shorten(self.statement)!r}>"
@@ -36,6 +40,80 @@ class Batch(NamedTuple):
     epoch: int
     """The owner's number: a store ignores a batch older than the newest owner it has seen."""
     entries: Sequence[JournalEntry]
+
+
+class LaneMark(NamedTuple):
+    """How far a lane is applied in the store, and the number of the owner that may apply more."""
+
+    lane: str
+    seq: int
+    epoch: int
+
+
+class LaneState(NamedTuple):
+    """What a journal knows of one lane."""
+
+    settled: int
+    """The highest number it has let go of; -1 before the first."""
+    last: int
+    """The highest number it ever gave to the lane."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What an earlier owner left in a journal, not settled."""
+
+    lanes: Mapping[int, tuple[int, int]] = field(default_factory=dict[int, tuple[int, int]])
+    """By lane: how many writes, and their size in bytes."""
+    keys: Mapping[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    """By ordering key: the lane its writes are in, and how many they are."""
+    oldest: float | None = None
+    """Seconds since 1970 when the oldest of them was accepted."""
+
+    @property
+    def count(self) -> int:
+        """How many writes were left."""
+        return sum(count for count, _ in self.lanes.values())
+
+    @property
+    def bytes(self) -> int:
+        """Their size together."""
+        return sum(size for _, size in self.lanes.values())
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """An accepted write that failed for good, kept in the journal until it is sent again or dropped."""
+
+    seq: int
+    key: str | None
+    query: str
+    parameters: Mapping[str, Any] = field(repr=False)
+    error: str
+    """What the store said, without parameter values."""
+    code: str
+    """The error's stable code."""
+    attempts: int
+    """How often it failed for good: 1, and one more for each time it was sent again."""
+    accepted_at: datetime
+    failed_at: datetime
+
+    def __str__(self) -> str:
+        return f"write {self.seq} {shorten(self.query)!r}: {self.error}"
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryReport:
+    """What a client found in its journal when it connected."""
+
+    left: int = 0
+    """Writes that an earlier process accepted and that were still to commit."""
+    already_applied: int = 0
+    """Writes that were in the store already, their answer lost with the process."""
+    adopted: int = 0
+    """How many of `left` came from journals of other processes that are gone."""
+    findings: tuple[str, ...] = ()
+    """What was wrong and what was done about it, a sentence each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,3 +192,7 @@ class Health:
     detail: str
     pending: int
     oldest_pending_seconds: float | None
+    journal: str = "memory"
+    """Where accepted writes are kept."""
+    journal_trouble: str = ""
+    """Why the journal takes no more of them, or an empty text."""

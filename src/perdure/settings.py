@@ -24,6 +24,10 @@ FOREIGN_PREFIXES = ("PERDURE_TEST_", "PERDURE_BENCH_")
 BOLT_SCHEMES = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
 MIB = 1024 * 1024
 CONTRADICTORY = "contradicts neo4j.uri: both name a store, so give one of them"
+VOLATILE = (
+    "'memory://' is gone with the process, whatever memory.durability={durability!r} keeps: set it to 'memory', or "
+    "name a store that lasts"
+)
 
 OnError = Callable[[WriteError], Awaitable[object] | object]
 PositiveInt = Annotated[int, Field(ge=1)]
@@ -85,8 +89,6 @@ class WriteSection(Explained):
 
     write_mode: WriteMode = "sync"
     """sync: submit returns when committed. buffered: once accepted. deferred: typed calls too."""
-    durability: Durability = "memory"
-    """What *accepted* means: held in memory, safe from a killed process ("os"), or from power loss ("disk")."""
     max_pending: PositiveInt = 200
     """Accepted and unsettled writes there may be."""
     max_pending_bytes: PositiveInt = 64 * MIB
@@ -112,11 +114,26 @@ class WriteSection(Explained):
     """How long close drains when it is not told; None waits as long as it takes."""
 
 
+class MemorySection(WriteSection):
+    """How writes are accepted and committed, and what they survive."""
+
+    durability: Durability = "os"
+    """What an accepted write survives: nothing ("memory"), a killed process ("os"), or power loss too ("disk").
+
+    The last two keep a journal in `data_dir`. With `store="memory://"`, which survives nothing, it is "memory".
+    """
+    journal_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "main"
+    """The journal's name: one process at a time has it. "auto" takes the first of several that is free."""
+    max_journal_bytes: Annotated[int, Field(ge=MIB)] = 1024 * MIB
+    """Size of the writes in the journal; its file may take twice that."""
+    close_on_sigterm: bool = True
+    """Whether SIGTERM closes the client before it ends the process, where nobody else handles that signal."""
+
+
 class WriteOptions(TypedDict, total=False):
-    """The keywords of a BufferedWriter: the settings of `MemorySettings.memory`, one by one."""
+    """The keywords of a BufferedWriter: those settings of `MemorySettings.memory` that are about writing."""
 
     write_mode: WriteMode
-    durability: Durability
     max_pending: int
     max_pending_bytes: int
     on_full: FullPolicy
@@ -142,9 +159,9 @@ class MemorySettings(Explained, BaseSettings):
     store: str | GraphStore | None = None
     """A directory, `memory://`, `neo4j://…` or a GraphStore object; None goes by `neo4j.uri`, then `data_dir`."""
     data_dir: Path = Path(".perdure")
-    """Where the embedded store keeps its files."""
+    """Where the embedded store and the journal keep their files."""
     neo4j: Neo4jSection = Field(default_factory=Neo4jSection)
-    memory: WriteSection = Field(default_factory=WriteSection)
+    memory: MemorySection = Field(default_factory=MemorySection)
 
     def __init__(self, **values: Any) -> None:
         refuse_unknown_variables(type(self))
@@ -154,7 +171,14 @@ class MemorySettings(Explained, BaseSettings):
     def _one_store(self) -> "MemorySettings":
         if self.contradictory():
             raise ValueError(CONTRADICTORY)
+        if self.promises_too_much():
+            raise ValueError(VOLATILE.format(durability=self.memory.durability))
         return self
+
+    def promises_too_much(self) -> bool:
+        """Return whether a journal on disk is asked for, by name, before a store that is gone with the process."""
+        asked = "durability" in self.memory.model_fields_set and self.memory.durability != "memory"
+        return self.store == "memory://" and asked
 
     def contradictory(self) -> bool:
         """Return whether `store` and `neo4j.uri` name different stores."""

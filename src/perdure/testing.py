@@ -16,7 +16,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from perdure.errors import ClosedError, ConflictError, InputError, StatementRejectedError, StoreUnavailableError
-from perdure.records import Batch, JournalEntry
+from perdure.records import Batch, JournalEntry, LaneMark
 
 Answer = Callable[[str, Mapping[str, Any]], Sequence[Mapping[str, Any]]]
 Matcher = str | Callable[[str, Mapping[str, Any]], bool]
@@ -198,6 +198,14 @@ class FakeGraphStore:
             self.transactions.append(writes)
             self.marks[batch.lane] = Mark(max(mark.seq, entries[-1].seq), batch.epoch)
         return len(entries)
+
+    async def take_over(self, owner: str, lanes: Sequence[str], epoch: int) -> Sequence[LaneMark]:
+        """Raise the epoch of these lanes and of all others of this owner; see GraphStore.take_over."""
+        async with self._visit([]):
+            for lane in {*lanes, *(known for known in self.marks if known.startswith(f"{owner}/"))}:
+                mark = self.marks.get(lane, Mark(-1, 0))
+                self.marks[lane] = Mark(mark.seq, max(epoch, mark.epoch + 1))
+            return [LaneMark(lane, *mark) for lane, mark in self.marks.items() if lane.startswith(f"{owner}/")]
 
     async def forget_lanes(self, lanes: Sequence[str]) -> None:
         """Remove these lanes' marks."""

@@ -1,8 +1,13 @@
 """From settings to objects: the only place that knows the concrete adapters."""
 
+from pathlib import Path
+from urllib.parse import urlsplit
+
 from perdure.errors import ConfigError
-from perdure.protocols import GraphStore
-from perdure.settings import CONTRADICTORY, MemorySettings, Neo4jSection
+from perdure.protocols import GraphStore, LocalJournal
+from perdure.settings import CONTRADICTORY, VOLATILE, MemorySettings, Neo4jSection
+
+BOLT_PORT = 7687
 
 
 def graph_store(settings: MemorySettings) -> GraphStore:
@@ -20,6 +25,46 @@ def graph_store(settings: MemorySettings) -> GraphStore:
     if store == "memory://":
         return embedded(None)
     return neo4j_store(store, settings.neo4j) if "://" in store else embedded(store)
+
+
+def journal(settings: MemorySettings) -> LocalJournal | None:
+    """Return the journal that the settings name, not yet opened; None is the one in memory.
+
+    Raises ConfigError when `durability` asks for what outlives the process and `store` names what does not.
+    """
+    memory = settings.memory
+    if settings.promises_too_much():
+        raise ConfigError(f"store {VOLATILE.format(durability=memory.durability)}.")
+    if memory.durability == "memory" or settings.store == "memory://":
+        return None
+    try:
+        from perdure.journal.sqlite import SqliteJournal  # noqa: PLC0415  POSIX only
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"This system has no {error.name}.", hint="Set memory.durability to 'memory'.") from error
+    return SqliteJournal(
+        journals(settings) / memory.journal_name,
+        durability=memory.durability,
+        max_bytes=memory.max_journal_bytes,
+        target=target(settings),
+    )
+
+
+def journals(settings: MemorySettings) -> Path:
+    """Return the directory of all journals: beside the embedded store, or in `data_dir`."""
+    store = settings.store
+    return (Path(store) if isinstance(store, str) and "://" not in store else settings.data_dir) / "journal"
+
+
+def target(settings: MemorySettings) -> str:
+    """Return what the graph is called in a journal, so that a journal's writes do not end in another one."""
+    uri = settings.neo4j.uri or (
+        settings.store if isinstance(settings.store, str) and "://" in settings.store else None
+    )
+    if uri is None:
+        return "the embedded store" if isinstance(settings.store, str | None) else type(settings.store).__name__
+    address = urlsplit(uri)
+    database = f"/{settings.neo4j.database}" if settings.neo4j.database else ""
+    return f"Neo4j at {address.hostname}:{address.port or BOLT_PORT}{database}"
 
 
 def embedded(directory: object) -> GraphStore:

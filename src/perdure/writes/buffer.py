@@ -3,33 +3,33 @@
 import asyncio
 import contextlib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from perdure.errors import ClosedError, ConfigError, DurabilityWarning, PerdureError, StoreError
+from perdure.errors import ClosedError, ConfigError, ConflictError, PerdureError, StoreError
 from perdure.journal.memory import MemoryJournal
 from perdure.protocols import GraphStore, Journal
-from perdure.records import CloseReport, FlushSummary, JournalEntry, WriteStats
+from perdure.records import CloseReport, FlushSummary, JournalEntry, RecoveryReport, WriteError, WriteStats
 from perdure.runtime.home import Home
 from perdure.settings import WriteOptions, WriteSection
 from perdure.telemetry import WRITES
 from perdure.values import redacted
+from perdure.writes.acceptance import Acceptance
+from perdure.writes.dead_letters import DeadLetters
 from perdure.writes.drain import Drain
 from perdure.writes.failures import WriteErrors
-from perdure.writes.intake import Repeats, Write, check
-from perdure.writes.lanes import Lane, LaneTable
+from perdure.writes.intake import Write, check
+from perdure.writes.lanes import Lane
 from perdure.writes.ledger import Ledger
 from perdure.writes.receipts import Receipt
-from perdure.writes.room import Room, full
+from perdure.writes.recovery import recover
+from perdure.writes.tail import Tail
 
 SUBMITS_BETWEEN_YIELDS = 50
 SECONDS_TO_TIDY = 2.0
-UNDURABLE = (
-    "durability={asked!r} needs a journal on disk, which this version does not have: accepted writes are held in "
-    "memory, and end with the process until they are committed. Set durability='memory' to agree to that."
-)
 
 
 class BufferedWriter:
@@ -39,31 +39,21 @@ class BufferedWriter:
     and process that started it: every call from another loop, from no loop, or after a fork raises ConfigError.
 
     * `write_mode="sync"` (default): `submit` awaits the commit and raises what the store says.
-    * `"buffered"`, `"deferred"`: `submit` returns a receipt once the write is accepted; outcomes are on the receipt,
-      in `errors`, and told to `on_error`.
+    * `"buffered"`, `"deferred"`: `submit` returns a receipt once the write is accepted, which means: once `journal`
+      has it (by default that is memory). Outcomes are on the receipt, in `errors`, and told to `on_error`.
 
     Close it, or use `async with`: leaving the block drains, also when an exception leaves with it. If close is
-    forgotten, the end of the event loop stops the drain at once; what was not committed is then failed, logged and
-    announced by a ResourceWarning.
+    forgotten, the end of the event loop stops the drain at once; what was not committed is logged and announced by a
+    ResourceWarning, and stays in the journal, where that is on disk.
     """
 
     def __init__(self, store: GraphStore, *, journal: Journal | None = None, **options: Unpack[WriteOptions]) -> None:
         self._settings = settings = WriteSection(**options)
         self._store = store
-        self._journal = journal or MemoryJournal()
-        self._room = Room[Receipt](settings.max_pending, settings.max_pending_bytes)
-        self._lanes = LaneTable(
-            settings.lanes,
-            max_batch=settings.max_batch,
-            max_batch_bytes=settings.max_batch_bytes,
-            linger=settings.linger_seconds,
-            exhausted=self._room.exhausted,
-        )
-        self._room.on_exhausted = self._lanes.nudge
+        self._journal: Journal = journal or MemoryJournal()
         self._ledger = Ledger(settings)
-        self._repeats = Repeats()
+        self._acceptance = Acceptance(settings, self._journal, self._ledger)
         self._drains: list[Drain] = []
-        self._next_seq = 0
         self._writing = 0
         self._unyielded = 0
         self._home: Home | None = None
@@ -71,29 +61,48 @@ class BufferedWriter:
         self._closed = False
         self._close_lock = asyncio.Lock()
         self._report: CloseReport | None = None
+        self._recovery = RecoveryReport()
 
     async def start(self) -> Self:
-        """Begin to drain. Raises ClosedError after close, ConfigError when it was started already."""
+        """Take the journal over and begin to drain what is in it.
+
+        Raises ClosedError after close, ConfigError when it was started already, JournalError when the journal cannot
+        be used, and StoreUnavailableError when the store cannot say how far the journal's writes are applied.
+        """
         if self._closed:
             raise ClosedError("The writer is closed; make a new one.")
         if self._home is not None:
             raise ConfigError("The writer is started already.")
-        self._home = Home()
-        if self._settings.durability != "memory" and not self._journal.durable:
-            warnings.warn(UNDURABLE.format(asked=self._settings.durability), DurabilityWarning, stacklevel=3)
-        if await self._journal.open():
-            raise ConfigError("This version cannot replay what an earlier process left in a journal.")
-        self._next_seq = self._journal.next_seq
-        self._drains = [self._drain(lane) for lane in self._lanes]
-        if self.is_buffered:
-            self._runner = asyncio.create_task(self._run(), name="perdure writes")
-            try:
+        self._home = self._acceptance.home = Home()
+        try:
+            await self._recover()
+            if self.is_buffered or self.pending:
+                self._runner = asyncio.create_task(self._run(), name="perdure writes")
                 await asyncio.sleep(0)  # a task that is cancelled before its first step would report nothing
-            except BaseException:
-                self._closed = True
-                await self._stop()
-                raise
+        except BaseException:
+            self._closed = True
+            await self._stop()
+            await self._journal.close()
+            raise
         return self
+
+    async def _recover(self) -> None:
+        epochs: Mapping[int, int] = {}
+        if self._journal.durable:
+            recovery = await recover(self._store, self._journal, self._acceptance, self._tail)
+            self._recovery, epochs = recovery.report, recovery.epochs
+        else:
+            await self._journal.open()
+        self._drains = [self._drain(lane, epochs) for lane in self._acceptance.lanes]
+
+    def _tail(self, lane: int) -> Tail:
+        return Tail(
+            self._journal,
+            lane,
+            self._acceptance.hurry,
+            max_batch=self._settings.max_batch,
+            max_batch_bytes=self._settings.max_batch_bytes,
+        )
 
     async def __aenter__(self) -> Self:
         return await self.start()
@@ -103,13 +112,13 @@ class BufferedWriter:
     ) -> None:
         await self.close()
 
-    def _drain(self, lane: Lane) -> Drain:
+    def _drain(self, lane: Lane, epochs: Mapping[int, int]) -> Drain:
         return Drain(
             lane,
             self._store,
             self._settle,
             owner=self._journal.identity,
-            epoch=self._journal.epoch,
+            epoch=epochs.get(lane.number, self._journal.epoch),
             max_batch=self._settings.max_batch,
             max_bytes=self._settings.max_batch_bytes,
         )
@@ -129,14 +138,15 @@ class BufferedWriter:
     async def close(self, timeout: float | None = None) -> CloseReport:  # noqa: ASYNC109  the surface's own name
         """Refuse further writes, commit those accepted, stop, and report.
 
-        Waits at most `timeout` seconds (None: `close_timeout_seconds`). What is not committed by then fails with
-        ClosedError when the journal ends with this process: it stands in `errors`, its receipts raise, and the report
-        counts it. Safe to call again and from several tasks; the first call's report is everybody's. If it is
-        cancelled, the drain stops at once and what is left is reported the same way.
+        Waits at most `timeout` seconds (None: `close_timeout_seconds`). What is not committed by then stays in the
+        journal, where that is on disk, and is committed after the next start; otherwise it has failed and stands in
+        `errors`. Either way its receipts raise ClosedError and the report counts it. Safe to call again and from
+        several tasks; the first call's report is everybody's. If it is cancelled, the drain stops at once and what is
+        left is reported the same way.
         """
         self._check_home()
         self._closed = True
-        self._room.shut()
+        self._acceptance.room.shut()
         async with self._close_lock:
             if self._report is None:
                 await self._shut_down(self._settings.close_timeout_seconds if timeout is None else timeout)
@@ -172,19 +182,19 @@ class BufferedWriter:
     def _abandon(self) -> None:
         """Settle what no drain will settle any more."""
         expected, self._closed = self._closed, True
-        self._room.shut()
-        left = self.pending
-        kept = "it is kept in the journal" if self._journal.durable else "it was held in memory only"
-        error = ClosedError(f"The writer was closed before this write was committed; {kept}.")
-        for lane in self._lanes:
-            if lane.queue:
-                settled = lane.pop(len(lane.queue))
-                self._ledger.abandon(settled, error)
-                self._release(settled)
+        self._acceptance.room.shut()
+        left = self._acceptance.room.count
+        kept = self._journal.durable
+        where = "it is kept in the journal" if kept else "it was held in memory only"
+        error = ClosedError(f"The writer was closed before this write was committed; {where}.")
+        self._ledger.abandon(self._acceptance.end(error), left, error, kept=kept)
         if not expected:
             if left:
-                WRITES.error("the event loop ended before close, with %d accepted writes not committed", left)
+                WRITES.error(
+                    "the event loop ended before close, with %d accepted writes not committed: %s", left, where
+                )
             warnings.warn(f"{self!r} was not closed", ResourceWarning, stacklevel=2)
+            self._journal.abandon()
 
     async def submit(
         self,
@@ -211,22 +221,13 @@ class BufferedWriter:
         """
         started = monotonic()
         self._check_open()
-        write = check(statement, parameters, key, self._room.max_bytes)
-        earlier = self._repeats.find(idempotency_key, write)
-        if earlier is not None:
-            return earlier if self.is_buffered else await earlier.outcome()
+        write = check(statement, parameters, key, self._acceptance.room.max_bytes)
+        earlier = self._acceptance.repeats.find(idempotency_key, write)
         if not self.is_buffered:
-            return await self._write_through(write, idempotency_key, started)
-        if self._room.take(write.size):
-            receipt = self._accept_now(write, idempotency_key, started)
-        elif self._settings.on_full == "raise" and timeout is None:
-            raise full(self._room)
-        else:
-            receipt = await self._room.wait(
-                write.size, timeout, lambda: self._accept_in_turn(write, idempotency_key, started)
-            )
-        if receipt.kept is not None:
-            await receipt.kept
+            return await (earlier.outcome() if earlier else self._write_through(write, idempotency_key, started))
+        receipt = earlier or await self._acceptance.when_there_is_room(write, idempotency_key, started, timeout)
+        if receipt.state == "submitted":
+            return await receipt.accepted()
         self._unyielded += 1
         if self._unyielded >= SUBMITS_BETWEEN_YIELDS:
             self._unyielded = 0
@@ -241,9 +242,11 @@ class BufferedWriter:
         key: str | None = None,
         idempotency_key: str | None = None,
     ) -> Receipt:
-        """Accept a write without ever waiting, also from code that cannot await; otherwise as `submit`.
+        """Submit a write without ever waiting, also from code that cannot await; otherwise as `submit`.
 
-        Raises QueueFullError when there is no room now, and ConfigError in sync mode, where there is no queue.
+        With a journal on disk the receipt is `submitted` until the journal has it: `await receipt.accepted()` where
+        that matters. Raises QueueFullError when there is no room now, and ConfigError in sync mode, where there is no
+        queue.
         """
         started = monotonic()
         self._check_open()
@@ -252,50 +255,17 @@ class BufferedWriter:
                 "try_submit cannot wait for a commit, which write_mode 'sync' asks for.",
                 hint="Set write_mode to 'buffered', or await submit.",
             )
-        write = check(statement, parameters, key, self._room.max_bytes)
-        earlier = self._repeats.find(idempotency_key, write)
-        if earlier is not None:
-            return earlier
-        if not self._room.take(write.size):
-            raise full(self._room)
-        return self._accept_now(write, idempotency_key, started)
-
-    def _accept_now(self, write: Write, idempotency_key: str | None, started: float) -> Receipt:
-        """Accept a write whose place is taken, or give the place back."""
-        try:
-            return self._accept(write, idempotency_key, started)
-        except BaseException:
-            self._room.give_back(1, write.size)
-            raise
-
-    def _accept_in_turn(self, write: Write, idempotency_key: str | None, started: float) -> tuple[Receipt, bool]:
-        """Accept a write that waited; when the same one came before it meanwhile, it needs no place."""
-        earlier = self._repeats.find(idempotency_key, write)
-        return (earlier, False) if earlier else (self._accept(write, idempotency_key, started), True)
-
-    def _accept(self, write: Write, idempotency_key: str | None, started: float) -> Receipt:
-        """Give a write its position in the order. There is no way back from here but its outcome."""
-        lane = self._lanes.bind(write.key)
-        receipt = self._receipt(write, lane.number)
-        try:
-            receipt.kept = self._journal.append(receipt.entry)
-        except BaseException:
-            self._lanes.release([receipt])
-            raise
-        lane.push(receipt)
-        self._repeats.remember(idempotency_key, receipt)
-        self._ledger.accept_seconds.append(receipt.accepted_at - started)
-        return receipt
-
-    def _receipt(self, write: Write, lane: int) -> Receipt:
-        entry = JournalEntry(self._next_seq, lane, write.key, write.statement, write.parameters, write.size)
-        self._next_seq += 1
-        return Receipt(entry, monotonic(), self._hurry)
+        write = check(statement, parameters, key, self._acceptance.room.max_bytes)
+        earlier = self._acceptance.repeats.find(idempotency_key, write)
+        return earlier or self._acceptance.now(write, idempotency_key, started)
 
     async def _write_through(self, write: Write, idempotency_key: str | None, started: float) -> Receipt:
-        """Commit a write before returning: sync mode."""
-        receipt = self._receipt(write, 0)
-        self._repeats.remember(idempotency_key, receipt)
+        """Commit a write before returning: sync mode. What an earlier process left in the journal goes first."""
+        if self._acceptance.room.count:
+            await self._wait_until_settled(None)
+        receipt = self._acceptance.receipt(write, 0)
+        receipt.keep()
+        self._acceptance.repeats.remember(idempotency_key, receipt)
         self._writing += 1
         try:
             await self._store.write(write.statement, write.parameters)
@@ -311,21 +281,21 @@ class BufferedWriter:
         self._ledger.commit([receipt], started)
         return receipt
 
-    def _settle(self, lane: Lane, count: int, error: PerdureError | None) -> None:
-        """Take the first writes of a lane out of the queue, with their outcome."""
+    def _settle(self, lane: Lane, count: int, error: PerdureError | None) -> Callable[[], Awaitable[None]] | None:
+        """Take the first writes of a lane out of the queue, with their outcome; see drain.Settle."""
         settled = lane.pop(count)
+        failures = self._ledger.commit(settled) if error is None else self._ledger.fail(settled, error)
+        self._acceptance.release(settled)
         if error is None:
-            self._ledger.commit(settled)
-        else:
-            self._ledger.fail(settled, error)
-        self._release(settled)
-        self._journal.settle([receipt.entry for receipt in settled], error)
+            self._journal.settle(lane.number, settled[-1].seq)
+        elif not isinstance(error, ConflictError):  # a newer owner has the journal now, and these writes in it
+            return partial(self._bury, [receipt.entry for receipt in settled], failures)
+        return None
 
-    def _release(self, settled: Sequence[Receipt]) -> None:
-        self._lanes.release(settled)
-        if self._room.give_back(len(settled), sum(receipt.entry.size for receipt in settled)):
-            for lane in self._lanes:
-                lane.linger_anew()
+    async def _bury(self, entries: Sequence[JournalEntry], failures: Sequence[WriteError]) -> None:
+        for entry, failure in zip(entries, failures, strict=True):
+            code = failure.error.code if isinstance(failure.error, PerdureError) else "unknown"
+            await self._journal.bury(entry, str(failure.error), code)
 
     async def flush(self, timeout: float | None = None) -> FlushSummary:  # noqa: ASYNC109  the surface's own name
         """Wait until every write accepted before this call is settled, at most `timeout` seconds, and sum up.
@@ -340,16 +310,22 @@ class BufferedWriter:
     wait_for_pending = flush
 
     async def _wait_until_settled(self, timeout: float | None) -> FlushSummary:  # noqa: ASYNC109  as flush
-        self._hurry_all()
-        return await self._ledger.flushes.wait(self._next_seq - 1, self.pending, timeout)
+        self._acceptance.hurry_all()
+        return await self._ledger.flushes.wait(self._acceptance.next_seq - 1, self.pending, timeout)
 
-    def _hurry(self, receipt: Receipt) -> None:
-        self._check_home()
-        self._lanes[receipt.entry.lane].hurry(receipt.seq)
+    @property
+    def dead_letters(self) -> DeadLetters:
+        """Where writes that failed for good are listed, sent again, or dropped."""
+        return DeadLetters(self._journal, self._acceptance, self._check_open)
 
-    def _hurry_all(self) -> None:
-        for lane in self._lanes:
-            lane.hurry(self._next_seq - 1)
+    def journal_health(self) -> tuple[str, str]:
+        """Return where accepted writes are kept, and why the journal takes no more of them, if it does not."""
+        return self._journal.name, self._journal.trouble
+
+    @property
+    def recovery(self) -> RecoveryReport:
+        """What was found in the journal at the start."""
+        return self._recovery
 
     @property
     def errors(self) -> WriteErrors:
@@ -359,7 +335,7 @@ class BufferedWriter:
     @property
     def pending(self) -> int:
         """Writes accepted and not settled, those in flight among them."""
-        return self._writing + sum(len(lane.queue) for lane in self._lanes)
+        return self._writing + self._acceptance.room.count
 
     @property
     def is_buffered(self) -> bool:
@@ -368,7 +344,7 @@ class BufferedWriter:
 
     def stats(self) -> WriteStats:
         """Return the writer's gauges and counters now; latencies are in seconds over the latest 2,048 writes."""
-        oldest = [lane.queue[0].accepted_at for lane in self._lanes if lane.queue]
+        oldest = [lane.queue[0].accepted_at for lane in self._acceptance.lanes if lane.queue]
         return WriteStats(
             pending=self.pending,
             in_flight=sum(drain.in_flight for drain in self._drains),
@@ -376,8 +352,8 @@ class BufferedWriter:
             failed=self._ledger.failed,
             retried=sum(drain.retried for drain in self._drains),
             batches=sum(drain.batches for drain in self._drains),
-            pending_bytes=self._room.bytes,
-            high_water=self._room.high_water,
+            pending_bytes=self._acceptance.room.bytes,
+            high_water=self._acceptance.room.high_water,
             oldest_pending_seconds=monotonic() - min(oldest) if oldest else None,
             accept_latency=self._ledger.accept_latency(),
             commit_latency=self._ledger.commit_latency(),

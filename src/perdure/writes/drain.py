@@ -2,10 +2,17 @@
 
 import asyncio
 import traceback
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from time import monotonic
 
-from perdure.errors import ConflictError, PerdureError, StatementRejectedError, StoreError, StoreUnavailableError
+from perdure.errors import (
+    ConflictError,
+    JournalError,
+    PerdureError,
+    StatementRejectedError,
+    StoreError,
+    StoreUnavailableError,
+)
 from perdure.protocols import GraphStore
 from perdure.records import Batch
 from perdure.runtime.home import cancelled
@@ -15,7 +22,8 @@ from perdure.writes import batch as decide
 from perdure.writes.lanes import Lane
 from perdure.writes.receipts import Receipt
 
-Settle = Callable[[Lane, int, PerdureError | None], None]
+Settle = Callable[[Lane, int, PerdureError | None], Callable[[], Awaitable[None]] | None]
+"""Take writes out of a lane with their outcome; what it returns is to be done before the next is sent."""
 CRASHES_BEFORE_BLAME = 3
 TRIES_ALONE = 20
 SECONDS_BETWEEN_WARNINGS = 60.0
@@ -48,6 +56,7 @@ class Drain:
         self._attempt = 0
         self._tries_alone = 0
         self._crashes = 0
+        self._before_next: Callable[[], Awaitable[None]] | None = None
         self._warned_at = -SECONDS_BETWEEN_WARNINGS
 
     @property
@@ -59,8 +68,11 @@ class Drain:
         """Drain until cancelled; restart what crashes."""
         while True:
             try:
+                await self._keep_what_failed()
                 await self.lane.ready()
                 await self._send(self._next())
+            except JournalError as error:
+                await self._stuck(error)
             except asyncio.CancelledError as error:
                 if cancelled():
                     raise
@@ -101,7 +113,21 @@ class Drain:
             self._parts[:1] = [rest] if rest > 0 else []
         if not self._parts:
             self._limit = min(self._limit * 2, self._max_batch)
-        self._settle(self.lane, count, error)
+        self._before_next = self._settle(self.lane, count, error)
+
+    async def _keep_what_failed(self) -> None:
+        """Have the journal keep what failed before the lane's mark passes it by."""
+        if self._before_next is not None:
+            await self._before_next()
+            self._before_next = None
+
+    async def _stuck(self, error: JournalError) -> None:
+        """Wait for a journal that cannot be read or written."""
+        self._attempt += 1
+        if monotonic() - self._warned_at >= SECONDS_BETWEEN_WARNINGS:
+            self._warned_at = monotonic()
+            WRITES.error("lane %d waits for the journal: %s", self.lane.number, error)
+        await asyncio.sleep(decide.pause(self._attempt, "wait"))
 
     def _refused(self, error: StoreError, count: int) -> None:
         if count == 1:
@@ -135,7 +161,7 @@ class Drain:
             shown = redacted(error, {"": [receipt.entry.parameters for receipt in receipts]})
             WRITES.warning(
                 "lane %d waits for %s with %d writes queued; trying %d of them again (attempt %d): %s",
-                self.lane.number, self._store.name, len(self.lane.queue), len(receipts), self._attempt, shown.message,
+                self.lane.number, self._store.name, len(self.lane), len(receipts), self._attempt, shown.message,
             )  # fmt: skip
 
     async def _crashed(self, error: BaseException) -> None:

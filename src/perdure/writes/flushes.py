@@ -27,11 +27,15 @@ class Barrier:
 
     def settle(self, count: int, *, failed: bool) -> None:
         """Count writes off."""
-        self.left -= count
         if failed:
             self.failed += count
         else:
             self.committed += count
+        self.forget(count)
+
+    def forget(self, count: int) -> None:
+        """Take writes off without an outcome."""
+        self.left -= count
         if not self.left:
             self.done.set()
 
@@ -52,6 +56,16 @@ class Flushes:
             barrier.settle(count, failed=failed)
             covered = max(covered, count)
         self._add(0 if failed else len(settled) - covered, len(settled) - covered if failed else 0)
+
+    def withdraw(self, receipt: Receipt) -> None:
+        """Wait no more for a write that was not accepted after all."""
+        for barrier in self._open:
+            barrier.forget(barrier.covers([receipt]))
+
+    def abandon(self) -> None:
+        """Let every flush go: nothing more will be settled."""
+        for barrier in self._open:
+            barrier.done.set()
 
     async def wait(self, last: int, pending: int, timeout: float | None) -> FlushSummary:  # noqa: ASYNC109  as flush
         """Wait until the `pending` writes up to `last` are settled, at most `timeout` seconds, and sum up."""

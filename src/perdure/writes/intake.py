@@ -19,6 +19,9 @@ class Write(NamedTuple):
     parameters: dict[str, Any]
     key: str | None
     size: int
+    failures: int = 0
+    replacing: int | None = None
+    """The dead letter it was before."""
 
 
 def check(statement: object, parameters: Mapping[str, Any] | None, key: object, max_bytes: int) -> Write:

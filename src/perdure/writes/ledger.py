@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from time import monotonic
 
-from perdure.errors import PerdureError, StoreError
+from perdure.errors import JournalError, PerdureError, StoreError
 from perdure.records import CloseReport, Latency, WriteError
 from perdure.settings import WriteSection
 from perdure.telemetry import WRITES
@@ -30,7 +30,7 @@ class Ledger:
         self.accept_seconds: deque[float] = deque(maxlen=SAMPLES)
         self._commit_seconds: deque[float] = deque(maxlen=SAMPLES)
 
-    def commit(self, settled: Sequence[Receipt], started: float | None = None) -> None:
+    def commit(self, settled: Sequence[Receipt], started: float | None = None) -> list[WriteError]:
         """Enter writes that are in the store now; `started` when they were not queued before."""
         now = monotonic()
         for receipt in settled:
@@ -38,21 +38,34 @@ class Ledger:
             self._commit_seconds.append(now - (started or receipt.accepted_at))
         self.committed += len(settled)
         self.flushes.settle(settled, failed=False)
+        return []
 
-    def fail(self, settled: Sequence[Receipt], error: PerdureError) -> None:
-        """Enter accepted writes that will never be in the store."""
+    def fail(self, settled: Sequence[Receipt], error: PerdureError) -> list[WriteError]:
+        """Enter accepted writes that will not be in the store, unless somebody sends them again."""
         self.failed += len(settled)
-        for failure in self._report(settled, error):
+        failures = self._report(settled, error)
+        for failure in failures:
             WRITES.error("a write failed for good: %s", failure)
+        return failures
 
     def lose(self, count: int) -> None:
         """Count sync writes that were still under way when the time to close ran out."""
         self.abandoned += count
 
-    def abandon(self, settled: Sequence[Receipt], error: PerdureError) -> None:
-        """Enter accepted writes whose time ran out with the process that holds them."""
-        self.abandoned += len(settled)
-        self._report(settled, error)
+    def abandon(self, left: Sequence[Receipt], count: int, error: PerdureError, *, kept: bool) -> None:
+        """Enter accepted writes that outlast the writer: in the journal, where they are no failures, or nowhere."""
+        self.abandoned += count
+        if not kept:
+            self._report(left, error)
+            return
+        for receipt in left:
+            receipt.settle(error)
+        self.flushes.abandon()
+
+    def withdraw(self, receipt: Receipt, error: JournalError) -> None:
+        """Enter a write that the journal could not take: it was never accepted, and its caller is told."""
+        receipt.settle(error)
+        self.flushes.withdraw(receipt)
 
     def refuse(self, receipt: Receipt, error: BaseException) -> None:
         """Enter a write whose caller is told by the exception itself: sync mode."""

@@ -35,6 +35,11 @@ class Room(Generic[T]):
         self.on_exhausted: Callable[[], None] = lambda: None
         self._waiting: deque[_Waiter[T]] = deque()
 
+    def restore(self, count: int, size: int) -> None:
+        """Give places to writes that were accepted before this process began, whether there are as many or not."""
+        self.count += count
+        self.bytes += size
+
     def exhausted(self) -> bool:
         """Return whether only a commit can make room for the next write."""
         return self.count >= self.max_count or bool(self._waiting)

@@ -24,7 +24,7 @@ from perdure.errors import (
     StoreUnavailableError,
     shorten,
 )
-from perdure.records import Batch
+from perdure.records import Batch, LaneMark
 from perdure.runtime.home import uninterrupted
 from perdure.stores.embedded.dialect import decode_row, encode, translate
 from perdure.telemetry import STORES
@@ -42,6 +42,12 @@ LOCK_MARK = (
     "SET k.epoch = CASE WHEN k.epoch > $epoch THEN k.epoch ELSE $epoch END RETURN k.seq AS done, k.epoch AS epoch"
 )
 MOVE_MARK = "MATCH (k:_JournalMark {id: $lane}) SET k.seq = $last"
+NEW_MARK = "MERGE (k:_JournalMark {id: $lane}) ON CREATE SET k.seq = -1, k.epoch = 0"
+TAKE_OVER = (
+    "MATCH (k:_JournalMark) WHERE k.id STARTS WITH $mine "
+    "SET k.epoch = CASE WHEN k.epoch >= $epoch THEN k.epoch + 1 ELSE $epoch END "
+    "RETURN k.id AS lane, k.seq AS seq, k.epoch AS epoch"
+)
 FORGET = "MATCH (k:_JournalMark) WHERE k.id IN $lanes DELETE k"
 
 
@@ -123,6 +129,10 @@ class EmbeddedGraphStore:
         """Commit the whole batch in one transaction; see GraphStore.apply."""
         return await self._write(partial(_apply, self._opened(), batch))
 
+    async def take_over(self, owner: str, lanes: Sequence[str], epoch: int) -> Sequence[LaneMark]:
+        """Raise the epoch of an owner's lanes, and return their marks; see GraphStore.take_over."""
+        return await self._write(partial(_take_over, self._opened(), f"{owner}/", lanes, epoch))
+
     async def forget_lanes(self, lanes: Sequence[str]) -> None:
         """Delete the marks of these lanes."""
         await self.write(FORGET, {"lanes": list(lanes)})
@@ -177,6 +187,14 @@ def _apply(session: kglite.Session, batch: Batch) -> int:
                 run(work, entry.statement, entry.parameters, position)
         run(work, MOVE_MARK, {"lane": batch.lane, "last": max(mark["done"], batch.entries[-1].seq)})
     return len(batch.entries)
+
+
+def _take_over(session: kglite.Session, mine: str, lanes: Sequence[str], epoch: int) -> list[LaneMark]:
+    with transaction(session) as work:
+        for lane in lanes:
+            run(work, NEW_MARK, {"lane": lane})
+        found = run(work, TAKE_OVER, {"mine": mine, "epoch": epoch})
+    return [LaneMark(row["lane"], row["seq"], row["epoch"]) for row in found]
 
 
 def run(

@@ -33,6 +33,17 @@ RETURN k.seq AS done"""
 
 MOVE_MARK = "MATCH (k:_JournalMark {id: $lane}) SET k.seq = $last"
 
+NEW_MARKS = """\
+UNWIND $lanes AS lane
+MERGE (k:_JournalMark {id: lane}) ON CREATE SET k.seq = -1, k.epoch = 0"""
+
+TAKE_OVER = """\
+MATCH (k:_JournalMark) WHERE k.id STARTS WITH $mine
+SET k.taken = $epoch
+WITH k SET k.epoch = CASE WHEN k.epoch >= $epoch THEN k.epoch + 1 ELSE $epoch END
+RETURN k.id AS lane, k.seq AS seq, k.epoch AS epoch"""
+"""Writes before it reads, as above: whoever holds the mark is waited for."""
+
 _WITH_MARK = """\
 MERGE (k:_JournalMark {{id: $lane}}) ON CREATE SET k.seq = -1, k.epoch = $epoch
 SET k.epoch = CASE WHEN k.epoch > $epoch THEN k.epoch ELSE $epoch END

@@ -22,7 +22,7 @@ from neo4j import (
 from neo4j.exceptions import DriverError, Neo4jError
 
 from perdure.errors import ClosedError, ConfigError, ConflictError, StatementRejectedError, StoreUnavailableError
-from perdure.records import Batch, JournalEntry
+from perdure.records import Batch, JournalEntry, LaneMark
 from perdure.stores.neo4j import compose
 from perdure.stores.neo4j.convert import plain, sendable
 from perdure.stores.neo4j.faults import OwnTransactionError, meaning_at_connect, translated
@@ -171,6 +171,18 @@ class Neo4jGraphStore:
             self._own_transaction.add(entries[error.position].statement)
             return await self.apply(batch)
         return len(entries)
+
+    async def take_over(self, owner: str, lanes: Sequence[str], epoch: int) -> Sequence[LaneMark]:
+        """Raise the epoch of an owner's lanes, and return their marks; see GraphStore.take_over.
+
+        A transaction of an earlier owner that is still open is waited for.
+        """
+        async with self._deadline(), self._transaction() as transaction:
+            await (await transaction.run(compose.NEW_MARKS, {"lanes": list(lanes)})).consume()
+            result = await transaction.run(compose.TAKE_OVER, {"mine": f"{owner}/", "epoch": epoch})
+            marks = [LaneMark(record["lane"], record["seq"], record["epoch"]) async for record in result]
+            await transaction.commit()
+        return marks
 
     async def forget_lanes(self, lanes: Sequence[str]) -> None:
         """Delete the marks of these lanes."""

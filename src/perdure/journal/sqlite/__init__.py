@@ -1,0 +1,5 @@
+"""The durable journal: accepted writes in an SQLite file, kept by one thread."""
+
+from perdure.journal.sqlite.journal import SqliteJournal
+
+__all__ = ["SqliteJournal"]

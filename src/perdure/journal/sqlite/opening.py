@@ -1,0 +1,224 @@
+"""Opening a journal's database: what is whole is used, a torn tail is mended and reported, damage is refused."""
+
+import contextlib
+import ctypes
+import sqlite3
+from collections.abc import Generator
+from pathlib import Path
+from secrets import randbits, token_hex
+from typing import Any, NamedTuple
+
+from perdure.errors import ConfigError, JournalCorruptError, JournalError, JournalFullError
+from perdure.journal.sqlite import place, table, wal
+from perdure.journal.sqlite.record import intact
+from perdure.records import Durability
+
+PAGE_SIZE = 4096
+PAGES_TO_SPARE = 256
+BUSY_SECONDS = 5.0
+SALVAGE = "Nothing was changed. `perdure journal salvage` writes what can be read into a new journal."
+MAGIC = b"SQLite format 3\x00"
+
+
+class Opened(NamedTuple):
+    """A journal's database, ready to be written."""
+
+    database: sqlite3.Connection
+    identity: str
+    seed: int
+    epoch: int
+    target: str
+    """Which graph the entries are for, as the settings named it when they were written."""
+    findings: list[str]
+
+
+def open_database(directory: Path, durability: Durability, max_bytes: int) -> Opened:
+    """Open or make the database in a journal's directory, which the caller holds.
+
+    Raises JournalCorruptError for damage, with the files as they were, and for a format this version cannot read;
+    JournalFullError when its disk is full; ConfigError when the files cannot be used.
+    """
+    path = directory / place.DATABASE
+    findings = examine(path)
+    with explained(directory):
+        if path.exists() and path.stat().st_size:
+            verify(path)
+        database = connect(path)
+        facts = prepare(database, durability, max_bytes)
+        with table.transaction(database):
+            table.note(database, {"epoch": facts["epoch"] + 1, "clean": 0})
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return Opened(database, facts["identity"], facts["seed"], facts["epoch"] + 1, facts["target"], findings)
+
+
+def examine(path: Path) -> list[str]:
+    """Look at the files before SQLite does, since it would mend them without a word; return what it will mend."""
+    if path.exists() and path.stat().st_size and path.read_bytes()[:16] != MAGIC:
+        raise JournalCorruptError(f"{str(path)!r} is not a journal, or its beginning is damaged.", hint=SALVAGE)
+    log_path = path.with_name(place.WAL)
+    if not path.exists() and log_path.exists() and log_path.stat().st_size:
+        raise JournalCorruptError(
+            f"{str(path)!r} is gone, and its log is still there.", hint="Restore both from a backup."
+        )
+    log = wal.examine(log_path, PAGE_SIZE)
+    if log.lost_commits:
+        raise JournalCorruptError(
+            f"{str(log_path)!r} is damaged in the middle: {log.lost_commits} commits behind the damage would be lost.",
+            hint=SALVAGE,
+        )
+    if log.torn:
+        return [f"The journal's last commit in {str(path.parent)!r} was not whole, as after a crash; it was let go."]
+    return []
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the database file to write, made readable for its owner alone when it is new.
+
+    The connection ends only by `shut`: left to the garbage collector, at exit or in a forked child, SQLite would fold
+    its log into the database and remove it under whoever uses it then.
+    """
+    path.touch(mode=0o600)
+    database = sqlite3.connect(
+        f"{path.resolve().as_uri()}?mode=rw",
+        uri=True,
+        isolation_level=None,
+        timeout=BUSY_SECONDS,
+        check_same_thread=False,
+    )
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(database))
+    return database
+
+
+@contextlib.contextmanager
+def looking_at(path: Path) -> Generator[sqlite3.Connection]:
+    """Open the database to read, without touching its files."""
+    has_log = path.with_name(place.WAL).exists()
+    uri = f"{path.resolve().as_uri()}?mode=ro{'' if has_log else '&immutable=1'}"
+    with contextlib.closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS)) as database:
+        yield database
+
+
+def prepare(database: sqlite3.Connection, durability: Durability, max_bytes: int) -> dict[str, Any]:
+    """Set the database up, make its tables when it is new, and return what it says of itself."""
+    for pragma in (
+        f"page_size = {PAGE_SIZE}",
+        "auto_vacuum = INCREMENTAL",
+        "journal_mode = WAL",
+        f"synchronous = {'FULL' if durability == 'disk' else 'NORMAL'}",
+        "wal_autocheckpoint = 0",
+        f"max_page_count = {2 * max_bytes // PAGE_SIZE + PAGES_TO_SPARE}",
+    ):
+        database.execute(f"PRAGMA {pragma}")
+    if not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        facts = {"identity": new_identity(), "seed": randbits(32), "epoch": 0, "target": "", "clean": 1}
+        with table.transaction(database):
+            for statement in table.SCHEMA.split(";"):
+                database.execute(statement)
+            table.note(database, facts)
+    return table.about(database)
+
+
+def check_format(database: sqlite3.Connection) -> None:
+    """Refuse what is no journal, or is one of a newer version. There is no older version to migrate from yet."""
+    (application,) = database.execute("PRAGMA application_id").fetchone()
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if application != table.APPLICATION:
+        raise JournalCorruptError("This SQLite file is not one of Perdure's journals.")
+    if version > table.FORMAT:
+        raise JournalError(
+            f"The journal has format {version}, and this version of Perdure reads up to {table.FORMAT}.",
+            hint="Upgrade Perdure, or let the newer version drain it first.",
+        )
+
+
+def verify(path: Path) -> None:
+    """Refuse a database in which something is missing or changed."""
+    has_log = path.with_name(place.WAL).exists()
+    with looking_at(path) as database:
+        if not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            return
+        check_format(database)
+        facts = table.about(database)
+        if not (facts.get("clean") or has_log):
+            raise JournalCorruptError(
+                f"{place.WAL} is missing from {str(path.parent)!r}: what was in it is not known.",
+                hint=f"Restore it. {SALVAGE}",
+            )
+        (said,) = database.execute("PRAGMA quick_check(1)").fetchone()
+        problem = said if said != "ok" else first_problem(database, facts["seed"])
+        if problem:
+            raise JournalCorruptError(f"The journal in {str(path.parent)!r} is damaged: {problem}.", hint=SALVAGE)
+
+
+def first_problem(database: sqlite3.Connection, seed: int) -> str:
+    """Return what is wrong with the first entry that is not as it was written, or an empty text."""
+    last = {lane: state.settled for lane, state in table.states(database).items()}
+    for row in table.rows(database):
+        if not intact(row, seed):
+            return f"write {row.seq!r} of lane {row.lane!r} is not what was written"
+        if row.previous != last.get(row.lane, -1):
+            return f"the write before number {row.seq} in lane {row.lane} is missing"
+        last[row.lane] = row.seq
+    return ""
+
+
+def new_identity() -> str:
+    """Return a name that no other journal has."""
+    return f"journal-{token_hex(8)}"
+
+
+def orphaned(directory: Path) -> list[Path]:
+    """Return the journals beside this one that nobody holds and that have writes left, or cannot be read."""
+    return [path for path in place.siblings(directory) if not place.is_locked(path) and has_entries(path)]
+
+
+def has_entries(directory: Path) -> bool:
+    """Return whether a journal has writes left, as far as can be told without opening it."""
+    try:
+        with looking_at(directory / place.DATABASE) as database:
+            return table.backlog(database).count > 0
+    except sqlite3.Error:
+        return True
+
+
+def shut(database: sqlite3.Connection) -> None:
+    """Close a database so that the next owner sees that it was closed.
+
+    Raises sqlite3.Error when that cannot be written; its files then stay as a crash would leave them.
+    """
+    with table.transaction(database):
+        table.note(database, {"clean": 1})
+    database.close()
+
+
+class explained(contextlib.AbstractContextManager[None]):  # noqa: N801  reads as a statement
+    """Turn SQLite's errors into the journal's."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, sqlite3.Error):
+            raise meaning(error, self._directory) from error
+        if isinstance(error, OSError):
+            raise place.unusable(self._directory, error) from error
+
+
+def meaning(error: sqlite3.Error, directory: Path) -> JournalError | ConfigError:
+    """Return what an error of SQLite means for the journal."""
+    name = getattr(error, "sqlite_errorname", None) or ""
+    where = repr(str(directory))
+    if name.startswith("SQLITE_FULL"):
+        return JournalFullError(
+            f"The disk of {where} is full, or the journal has reached max_journal_bytes; this write was not accepted.",
+            hint="Free some space, or let it drain: committed writes make room by themselves.",
+        )
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return JournalCorruptError(f"The journal in {where} is damaged: {error}.", hint=SALVAGE)
+    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):
+        return ConfigError(f"{where} cannot hold the journal: {error}.", hint=place.ELSEWHERE)
+    return JournalError(
+        f"The journal in {where} cannot be written ({name or type(error).__name__}: {error}); what was being written "
+        "may or may not be kept.",
+        hint="Look at the disk, then make a new client: it replays what was accepted.",
+    )

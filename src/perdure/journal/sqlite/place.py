@@ -1,0 +1,202 @@
+"""The directory of a journal: whether it can hold one, and who holds it."""
+
+import fcntl
+import json
+import os
+import socket
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+from weakref import WeakSet
+
+from perdure.errors import ConfigError, JournalFullError, JournalLockedError, shorten
+
+DATABASE, WAL, LOCK, BALLAST = "journal.db", "journal.db-wal", "lock", "ballast"
+BALLAST_BYTES = 1024 * 1024
+NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "lustre", "9p", "fuse.sshfs", "davfs")
+VOLATILE = ("tmpfs", "ramfs", "devtmpfs")
+NO_SPACE = 28
+ELSEWHERE = "Choose a directory on a local disk that this process may write to: data_dir (PERDURE_DATA_DIR)."
+
+
+def make(directory: Path) -> None:
+    """Make a journal's directory, for its owner's eyes only.
+
+    Raises ConfigError when it cannot be one, or when it is on a network file system, whose locks and syncs SQLite
+    cannot rely on; JournalFullError when its disk is full.
+    """
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise unusable(directory, error) from error
+    system = file_system(directory)
+    if system in NETWORK:
+        raise ConfigError(
+            f"{str(directory)!r} is on a network file system ({system}), where no journal is safe.", hint=ELSEWHERE
+        )
+
+
+def unusable(directory: Path, error: OSError) -> ConfigError | JournalFullError:
+    """Return the error for a directory the system will not let us use."""
+    if error.errno == NO_SPACE:
+        return JournalFullError(f"The disk of {str(directory)!r} is full.", hint="Free some space, or set data_dir.")
+    reason = shorten(error.strerror or str(error))
+    return ConfigError(f"{str(directory)!r} cannot hold the journal: {reason}.", hint=ELSEWHERE)
+
+
+def file_system(path: Path) -> str:
+    """Return the kind of file system a path is on, or an empty text where the system does not tell."""
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    real = str(path.resolve())
+    best, kind = "", ""
+    for line in mounts:
+        before, _, after = line.partition(" - ")
+        point = before.split(" ")[4].replace("\\040", " ")
+        if len(point) >= len(best) and (real == point or real.startswith(point.rstrip("/") + "/")):
+            best, kind = point, after.split(" ")[0]
+    return kind
+
+
+class Lock:
+    """Holds a directory against every other process, and every other client of this one.
+
+    The system lets go of it when the process ends, however it ends. A forked child does not hold it.
+    """
+
+    def __init__(self) -> None:
+        self._file: int | None = None
+
+    def take(self, directory: Path) -> None:
+        """Take the lock of a directory, or raise JournalLockedError with who holds it."""
+        path = directory / LOCK
+        try:
+            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise unusable(directory, error) from error
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            raise locked(path) from None
+        except OSError as error:
+            os.close(file)
+            raise unusable(directory, error) from error
+        self._file = file
+        _held.add(self)
+        sign(file)
+
+    def release(self) -> None:
+        """Let go. Safe to call twice."""
+        file, self._file = self._file, None
+        if file is not None:
+            _held.discard(self)
+            os.close(file)
+
+
+def sign(file: int) -> None:
+    """Write down who holds a lock; on a full disk it stays unsigned."""
+    me = {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    with suppress(OSError):
+        os.ftruncate(file, 0)
+        os.pwrite(file, json.dumps(me).encode(), 0)
+
+
+_held: WeakSet[Lock] = WeakSet()
+
+
+def _leave_to_the_parent() -> None:
+    """Close a forked child's copies, which would hold the lock for as long as the child lives."""
+    for lock in list(_held):
+        lock.release()
+
+
+os.register_at_fork(after_in_child=_leave_to_the_parent)
+
+
+def holder(path: Path) -> dict[str, Any]:
+    """Return who signed a lock file: pid, host, since; empty when nobody can tell."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+
+
+def is_locked(directory: Path) -> bool:
+    """Return whether somebody holds a directory now."""
+    try:
+        file = os.open(directory / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
+def locked(path: Path) -> JournalLockedError:
+    """Return the error for a journal that is in use."""
+    who = holder(path)
+    here = who.get("host") == socket.gethostname()
+    by = f"process {who['pid']}" + ("" if here else f" on {who.get('host')}") if "pid" in who else "another process"
+    if here and who.get("pid") == os.getpid():
+        by = "an unclosed client of this process"
+    since = f" since {who['since']}" if "since" in who else ""
+    return JournalLockedError(
+        f"The journal in {str(path.parent)!r} is in use by {by}{since}.",
+        hint="Close that one, or give each process a journal of its own: memory.journal (PERDURE_MEMORY__JOURNAL) "
+        "takes a name, and 'auto' finds one.",
+    )
+
+
+def siblings(directory: Path) -> list[Path]:
+    """Return the other directories beside this one that hold a journal."""
+    return sorted(path.parent for path in directory.parent.glob(f"*/{DATABASE}") if path.parent != directory)
+
+
+def sync_directories(directory: Path) -> None:
+    """Have the names of new files and directories reach the disk, as their contents do."""
+    for path in (directory, directory.parent, directory.parent.parent):
+        with suppress(OSError):
+            file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(file)
+            finally:
+                os.close(file)
+
+
+def fill_ballast(directory: Path) -> bool:
+    """Set space aside for the hour in which the disk is full; return whether there was any."""
+    path = directory / BALLAST
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return False
+    try:
+        os.pwrite(file, bytes(BALLAST_BYTES), 0)
+    except OSError:
+        path.unlink(missing_ok=True)
+        return False
+    finally:
+        os.close(file)
+    return True
+
+
+def drop_ballast(directory: Path) -> bool:
+    """Give the space set aside to the journal; return whether there was any left."""
+    try:
+        (directory / BALLAST).unlink()
+    except OSError:
+        return False
+    return True

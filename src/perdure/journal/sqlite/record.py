@@ -1,0 +1,130 @@
+"""How one accepted write is written down: plain values as JSON, and a checksum over all of it."""
+
+import json
+import zlib
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from typing import Any, NamedTuple, cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from perdure.errors import JournalCorruptError
+from perdure.records import JournalEntry
+
+TAG = "$perdure"
+"""The one key of a JSON object that stands for a value JSON does not have."""
+_MARKED = f'"{TAG}"'
+
+
+class Row(NamedTuple):
+    """One row of the table of entries."""
+
+    lane: int
+    seq: int
+    previous: int
+    accepted_at: float
+    key: str | None
+    statement: str
+    parameters: str
+    size: int
+    failures: int
+    checksum: int
+
+
+def row(entry: JournalEntry, previous: int, accepted_at: float, seed: int) -> Row:
+    """Return the row for an entry; `previous` is the number before it in its lane, `seed` the journal's own."""
+    found = Row(
+        entry.lane, entry.seq, previous, accepted_at, entry.key, entry.statement, encode(entry.parameters), entry.size,
+        entry.failures, 0,
+    )  # fmt: skip
+    return found._replace(checksum=checksum(found, seed))
+
+
+def checksum(found: Row, seed: int) -> int:
+    """Return the CRC-32 of a row's other values, so seeded that a row of another journal does not pass."""
+    lane, seq, previous, accepted_at, key, statement, parameters, size, failures, _ = found
+    head = f"{lane} {seq} {previous} {accepted_at!r} {size} {failures} {key is None} {len(key or '')} {len(statement)} "
+    return zlib.crc32(f"{head}{key or ''}{statement}{parameters}".encode(), seed)
+
+
+def entry(values: Iterable[Any], seed: int) -> JournalEntry:
+    """Return the entry in a row; raises JournalCorruptError when it is not what was written."""
+    found = Row(*values)
+    if not intact(found, seed):
+        raise JournalCorruptError(f"Write {found.seq!r} of lane {found.lane!r} is not what was written.")
+    return JournalEntry(
+        found.seq, found.lane, found.key, found.statement, decode(found.parameters), found.size, found.accepted_at,
+        found.failures,
+    )  # fmt: skip
+
+
+def intact(found: Row, seed: int) -> bool:
+    """Return whether a row is what was written."""
+    try:
+        return checksum(found, seed) == found.checksum
+    except (TypeError, ValueError):
+        return False
+
+
+def encode(parameters: Mapping[str, Any]) -> str:
+    """Return values that passed `snapshot` as JSON; a tag marks what JSON does not have."""
+    text = json.dumps(parameters, default=_tagged, ensure_ascii=False, separators=(",", ":"))
+    if _MARKED in text:
+        text = json.dumps(_escaped(parameters), default=_tagged, ensure_ascii=False, separators=(",", ":"))
+    return text
+
+
+def decode(text: str) -> dict[str, Any]:
+    """Return the values that `encode` was given, equal to them."""
+    return json.loads(text, object_hook=_untagged if _MARKED in text else None)
+
+
+def _tagged(value: object) -> dict[str, list[Any]]:
+    match value:
+        case datetime():
+            return {TAG: ["datetime", value.replace(tzinfo=None).isoformat(), *_zone(value), value.fold]}
+        case date():
+            return {TAG: ["date", value.isoformat()]}
+        case time():
+            return {TAG: ["time", value.replace(tzinfo=None).isoformat(), *_zone(value), value.fold]}
+        case _:
+            raise TypeError(f"{type(value).__name__} did not pass snapshot")
+
+
+def _zone(value: datetime | time) -> tuple[str | None, int | None]:
+    """Return a zone's name, where it has one, and its offset in minutes."""
+    if value.tzinfo is None:
+        return None, None
+    name = getattr(value.tzinfo, "key", None) or getattr(value.tzinfo, "zone", None)
+    return name, int(cast("timedelta", value.utcoffset()).total_seconds() // 60)
+
+
+def _escaped(value: Any) -> Any:
+    """Wrap maps that use the tag as a key of their own."""
+    if isinstance(value, Mapping):
+        copy = {name: _escaped(item) for name, item in cast("Mapping[str, Any]", value).items()}
+        return {TAG: ["map", list(copy.items())]} if TAG in copy else copy
+    return [_escaped(item) for item in cast("list[Any]", value)] if isinstance(value, list) else value
+
+
+def _untagged(found: dict[str, Any]) -> Any:
+    match found.get(TAG):
+        case ["datetime", str(text), name, minutes, fold]:
+            return datetime.fromisoformat(text).replace(tzinfo=_in_zone(name, minutes), fold=fold)
+        case ["date", str(text)]:
+            return date.fromisoformat(text)
+        case ["time", str(text), name, minutes, fold]:
+            return time.fromisoformat(text).replace(tzinfo=_in_zone(name, minutes), fold=fold)
+        case ["map", items]:
+            return dict(cast("list[tuple[str, Any]]", items))
+        case _:
+            return found
+
+
+def _in_zone(name: str | None, minutes: int | None) -> tzinfo | None:
+    """Return the zone of that name, or where this machine does not know it, the offset it had."""
+    if minutes is None:
+        return None
+    try:
+        return ZoneInfo(name) if name else timezone(timedelta(minutes=minutes))
+    except (ZoneInfoNotFoundError, ValueError):
+        return timezone(timedelta(minutes=minutes))

@@ -1,0 +1,383 @@
+"""Who writes a journal's database: one thread, which commits together what came while it was committing.
+
+A write that need not reach the disk (durability `"os"`) is a copy into the system's memory, and takes less time than
+waking a thread. While the thread is idle such a write is made where it is asked for, on the event loop. The thread
+keeps everything that may wait for a disk: syncs, checkpoints, reads, and all writes of durability `"disk"`.
+"""
+
+import asyncio
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, NamedTuple, TypeVar
+
+from perdure.errors import JournalError, JournalFullError
+from perdure.journal.sqlite import place, table
+from perdure.journal.sqlite.opening import Opened, meaning, shut
+from perdure.journal.sqlite.record import row
+from perdure.records import JournalEntry
+from perdure.runtime.home import uninterrupted
+from perdure.telemetry import WRITES
+
+T = TypeVar("T")
+
+Kept = Callable[[Sequence[JournalEntry], JournalError | None], None]
+"""Told, on the event loop, of writes that are in the journal now, or of the error that kept them out."""
+SECONDS_TO_SETTLE = 0.05
+PAGES_WORTH_FREEING = 256
+PAGES_FREED_AT_ONCE = 1024
+SECONDS_TO_STOP = 10.0
+SECONDS_TO_WATCH = 0.0003
+ENTRIES_BETWEEN_CHECKPOINTS = 500
+LARGEST_AT_ONCE = 16 * 1024
+SECONDS_AT_ONCE = 0.002
+"""What the event loop may spend on writes in one of its turns; and a single one that takes longer is a slow disk's."""
+SECONDS_TO_RECOVER = 1.0
+"""How long a slow disk's writes are left to the thread before the loop tries again."""
+
+
+class Settled(NamedTuple):
+    """The writes of a lane up to a number may go."""
+
+    lane: int
+    up_to: int
+
+
+class Call(NamedTuple):
+    """Something to run on the thread, in its place in the order."""
+
+    work: Callable[[], Any]
+    answer: asyncio.Future[Any]
+
+
+class Idle(NamedTuple):
+    """Nothing else is to be done at present."""
+
+
+IDLE = Idle()
+Task = JournalEntry | Settled | Call | Idle | None
+
+
+class Scribe:
+    """Runs a journal's database on a thread of its own.
+
+    What it is asked is done in order. Writes that were submitted during one commit are the next one: alone, a write
+    has a commit to itself; under load hundreds share one.
+    """
+
+    def __init__(self, kept: Kept, *, syncs: bool) -> None:
+        self.broken: JournalError | None = None
+        """Why nothing can be written any more, until the journal is opened anew."""
+        self._kept = kept
+        self._directory = Path()
+        self._queue: SimpleQueue[Task] = SimpleQueue()
+        self._loop = asyncio.get_running_loop()
+        self._opened: Opened | None = None
+        self._last: dict[int, int] = {}
+        self._owed: dict[int, int] = {}
+        self._owed_since = 0.0
+        self._watch_until = 0.0
+        self._replaced: dict[int, int] = {}
+        self._syncs = syncs
+        self._turn = threading.Lock()
+        self._underway = 0
+        self._unchecked = 0
+        self._spent = 0.0
+        self._slow_until = 0.0
+        self._ended = self._loop.create_future()
+        self._thread = threading.Thread(target=self._run, name="perdure journal", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def append(self, entry: JournalEntry, replacing: int | None) -> bool:
+        """Write an entry, and return whether it is safe already; otherwise it will be with the next group.
+
+        A dead letter it replaces is removed in the same commit. Raises JournalError when the journal is broken.
+        """
+        if self.broken is not None:
+            raise self.broken
+        if replacing is None and self._may_write_at_once(entry) and self._write_at_once(entry):
+            return True
+        if replacing is not None:
+            self._replaced[entry.seq] = replacing
+        self._underway += 1
+        self._queue.put(entry)
+        return False
+
+    def _may_write_at_once(self, entry: JournalEntry) -> bool:
+        return (
+            not self._syncs
+            and not self._underway
+            and entry.size <= LARGEST_AT_ONCE
+            and self._spent < SECONDS_AT_ONCE
+            and time.monotonic() >= self._slow_until
+        )
+
+    def _write_at_once(self, entry: JournalEntry) -> bool:
+        """Write an entry here and now, if the thread is not at it, and return whether that went well."""
+        if self._opened is None or not self._turn.acquire(blocking=False):
+            return False
+        began = time.monotonic()
+        try:
+            previous = self._last.get(entry.lane, -1)
+            self._in_use.database.execute(table.INSERT, row(entry, previous, time.time(), self._in_use.seed))
+            self._last[entry.lane] = entry.seq
+        except sqlite3.Error:
+            return False  # the thread meets the same trouble, and knows what to do about it
+        finally:
+            self._turn.release()
+        self._account(time.monotonic() - began)
+        return True
+
+    def _account(self, took: float) -> None:
+        """Keep what the event loop spends here in bounds, and have the log folded in before it grows long."""
+        if not self._spent:
+            self._loop.call_soon(self._next_turn_of_the_loop)
+        self._spent += took
+        if took > SECONDS_AT_ONCE:
+            self._slow_until = time.monotonic() + SECONDS_TO_RECOVER
+        self._unchecked += 1
+        if self._unchecked == ENTRIES_BETWEEN_CHECKPOINTS:
+            self._queue.put(IDLE)
+
+    def _next_turn_of_the_loop(self) -> None:
+        self._spent = 0.0
+
+    def settle(self, lane: int, up_to: int) -> None:
+        """Have writes removed, some time soon: until then their mark in the store speaks for them."""
+        self._queue.put(Settled(lane, up_to))
+
+    async def call(self, work: Callable[[], T]) -> T:
+        """Run something on the thread, after all that was asked before; a cancelled caller waits for its end."""
+        if self.broken is not None:
+            raise self.broken
+        call = Call(work, self._loop.create_future())
+        self._queue.put(call)
+        return await uninterrupted(call.answer)
+
+    async def finish(self) -> None:
+        """Do what was asked, close the database, and end the thread."""
+        self._queue.put(None)
+        await uninterrupted(self._ended)
+
+    def stop(self) -> None:
+        """Finish, blocking until it is done: for an event loop that is ending."""
+        self._queue.put(None)
+        self._thread.join(SECONDS_TO_STOP)
+
+    def use(self, opened: Opened, directory: Path) -> None:
+        """Write to this database from now on. For the thread itself."""
+        self._opened = opened
+        self._directory = directory
+        self._last = {lane: state.last for lane, state in table.states(opened.database).items()}
+
+    @property
+    def _in_use(self) -> Opened:
+        if self._opened is None:
+            raise JournalError("The journal is not open.")
+        return self._opened
+
+    @contextmanager
+    def writing(self, entries: Sequence[JournalEntry]) -> Generator[sqlite3.Connection]:
+        """Write entries down, and what the body writes, in one commit. For the thread itself."""
+        last = dict(self._last)
+        try:
+            with table.transaction(self._in_use.database):
+                self._in_use.database.executemany(table.INSERT, self._rows(entries))
+                yield self._in_use.database
+        except BaseException:
+            self._last = last
+            raise
+
+    # -- on the thread
+
+    def _run(self) -> None:
+        try:
+            while self._work(self._next()):
+                pass
+            self._shut()
+        except BaseException as error:
+            self.broken = JournalError(f"The journal's thread ended unexpectedly ({type(error).__name__}).")
+            raise
+        finally:
+            self._refuse_the_rest()
+            self._tell(_succeed, self._ended, None)
+
+    def _shut(self) -> None:
+        if self._opened is None or self.broken:
+            return
+        if self._owed:
+            self._write([])
+        try:
+            shut(self._in_use.database)
+        except sqlite3.Error as error:
+            WRITES.warning("the journal was not closed properly: %s", error)
+
+    def _next(self) -> Task:
+        """Return what comes next, or IDLE when something is owed and nothing else comes soon."""
+        if (task := self._watch()) is not IDLE:
+            return task
+        if not self._owed or self.broken:
+            return self._queue.get()
+        try:
+            return self._queue.get(timeout=SECONDS_TO_SETTLE)
+        except Empty:
+            return IDLE
+
+    def _watch(self) -> Task:
+        """Look for the next task a moment longer after a commit: to be woken takes as long as a commit does."""
+        while time.monotonic() < self._watch_until:
+            try:
+                return self._queue.get_nowait()
+            except Empty:
+                time.sleep(0)
+        return IDLE
+
+    def _work(self, task: Task) -> bool:
+        """Commit what can be committed together, then do what came behind it; return whether to go on."""
+        entries: list[JournalEntry] = []
+        while isinstance(task, JournalEntry | Settled | Idle):
+            if isinstance(task, Settled):
+                self._owe(task)
+            elif isinstance(task, JournalEntry):
+                entries.append(task)
+            try:
+                task = self._queue.get_nowait()
+            except Empty:
+                break
+        with self._turn:
+            if entries:
+                self._commit(entries)
+            elif not self.broken:
+                self._tidy()
+            if isinstance(task, Call):
+                self._answer(task)
+        return task is not None
+
+    def _owe(self, settled: Settled) -> None:
+        if not self._owed:
+            self._owed_since = time.monotonic()
+        self._owed[settled.lane] = max(settled.up_to, self._owed.get(settled.lane, -1))
+
+    def _must_settle(self) -> bool:
+        return bool(self._owed) and time.monotonic() - self._owed_since >= SECONDS_TO_SETTLE
+
+    def _commit(self, entries: list[JournalEntry]) -> None:
+        error = self.broken or self._write(entries)
+        self._tell(self._told, entries, error)
+        self._watch_until = time.monotonic() + SECONDS_TO_WATCH
+        self._unchecked += len(entries)
+        if self._unchecked >= ENTRIES_BETWEEN_CHECKPOINTS and self._queue.empty():
+            self._checkpoint()
+
+    def _told(self, entries: list[JournalEntry], error: JournalError | None) -> None:
+        self._underway -= len(entries)
+        self._kept(entries, error)
+
+    def _tidy(self) -> None:
+        """Let go of what is settled, and give space back, now that nobody waits."""
+        if self._must_settle() and self._write([]) is None:
+            self._free()
+        if self._unchecked >= ENTRIES_BETWEEN_CHECKPOINTS:
+            self._checkpoint()
+
+    def _write(self, entries: list[JournalEntry]) -> JournalError | None:
+        """Write entries down, and remove what is settled when that was put off for long enough."""
+        owed = self._owed if self._must_settle() or not entries else {}
+        try:
+            with self.writing(entries) as database:
+                table.settle(database, owed)
+                if self._replaced:
+                    table.drop_letters(database, self._replacing(entries))
+        except sqlite3.Error as error:
+            return self._failed(error, entries)
+        if owed:
+            self._owed = {}
+        return None
+
+    def _replacing(self, entries: list[JournalEntry]) -> list[int]:
+        """Return the dead letters that these writes stand for again."""
+        return [letter for entry in entries if (letter := self._replaced.pop(entry.seq, None)) is not None]
+
+    def _rows(self, entries: Sequence[JournalEntry]) -> list[tuple[Any, ...]]:
+        now = time.time()
+        rows: list[tuple[Any, ...]] = []
+        for entry in entries:
+            rows.append(row(entry, self._last.get(entry.lane, -1), now, self._in_use.seed))
+            self._last[entry.lane] = entry.seq
+        return rows
+
+    def _failed(self, error: sqlite3.Error, entries: list[JournalEntry]) -> JournalError:
+        found = meaning(error, self._directory)
+        if not isinstance(found, JournalFullError):
+            self.broken = found if isinstance(found, JournalError) else JournalError(str(found))
+            WRITES.error("the journal is broken until it is opened anew: %s", self.broken)
+            return self.broken
+        if self._owed and (entries or place.drop_ballast(self._directory)):
+            self._checkpoint("TRUNCATE")
+            self._write([])
+        return found
+
+    def _checkpoint(self, how: str = "RESTART") -> None:
+        """Fold the log into the database, and begin it anew, since the first write to a new log waits for the disk.
+
+        The file of the log keeps its size, which makes the next syncs faster, unless `how` is TRUNCATE.
+        """
+        self._unchecked = 0
+        with suppress(sqlite3.Error):
+            self._in_use.database.execute(f"PRAGMA wal_checkpoint({how})").fetchall()
+            table.note(self._in_use.database, {"clean": 0})
+
+    def _free(self) -> None:
+        """Give pages that are no longer used back to the disk."""
+        with suppress(sqlite3.Error):
+            (free,) = self._in_use.database.execute("PRAGMA freelist_count").fetchone()
+            if free >= PAGES_WORTH_FREEING:
+                self._in_use.database.execute(f"PRAGMA incremental_vacuum({PAGES_FREED_AT_ONCE})").fetchall()
+                self._checkpoint("TRUNCATE")
+                place.fill_ballast(self._directory)
+
+    def _answer(self, call: Call) -> None:
+        """Run a call; what it raises is its caller's."""
+        try:
+            result = call.work()
+        except sqlite3.Error as error:
+            self._tell(_fail, call.answer, meaning(error, self._directory))
+        except BaseException as error:
+            self._tell(_fail, call.answer, error)
+            if not isinstance(error, Exception):
+                raise
+        else:
+            self._tell(_succeed, call.answer, result)
+
+    def _refuse_the_rest(self) -> None:
+        """Leave nobody waiting for a thread that has ended."""
+        error = self.broken or JournalError("The journal is closed.")
+        self.broken = error
+        with suppress(Empty):
+            while True:
+                item = self._queue.get_nowait()
+                if isinstance(item, JournalEntry):
+                    self._tell(self._told, [item], error)
+                elif isinstance(item, Call):
+                    self._tell(_fail, item.answer, error)
+
+    def _tell(self, what: Callable[..., None], *arguments: Any) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody is there to be told
+            self._loop.call_soon_threadsafe(what, *arguments)
+
+
+def _succeed(answer: asyncio.Future[Any], result: Any) -> None:
+    if not answer.done():
+        answer.set_result(result)
+
+
+def _fail(answer: asyncio.Future[Any], error: BaseException) -> None:
+    if not answer.done():
+        answer.set_exception(error)

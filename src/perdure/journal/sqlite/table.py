@@ -1,0 +1,205 @@
+"""The journal's tables, and every statement that is run on them. All of it runs on the journal's one thread."""
+
+import sqlite3
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from perdure.errors import NotFoundError
+from perdure.journal.sqlite.record import Row, decode, row
+from perdure.journal.sqlite.record import entry as entry_in
+from perdure.records import Backlog, DeadLetter, JournalEntry, LaneState
+
+FORMAT = 1
+APPLICATION = 0x50455244
+COLUMNS = "lane, seq, previous, accepted_at, key, statement, parameters, size, failures, checksum"
+SCHEMA = f"""
+CREATE TABLE about (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE lanes (lane INTEGER PRIMARY KEY, settled INTEGER NOT NULL);
+CREATE TABLE entries (
+    lane INTEGER NOT NULL, seq INTEGER NOT NULL, previous INTEGER NOT NULL, accepted_at REAL NOT NULL, key TEXT,
+    statement TEXT NOT NULL, parameters TEXT NOT NULL, size INTEGER NOT NULL, failures INTEGER NOT NULL,
+    checksum INTEGER NOT NULL, PRIMARY KEY (lane, seq)
+) WITHOUT ROWID;
+CREATE TABLE dead_letters (
+    lane INTEGER NOT NULL, seq INTEGER PRIMARY KEY, previous INTEGER NOT NULL, accepted_at REAL NOT NULL, key TEXT,
+    statement TEXT NOT NULL, parameters TEXT NOT NULL, size INTEGER NOT NULL, failures INTEGER NOT NULL,
+    checksum INTEGER NOT NULL, error TEXT NOT NULL, code TEXT NOT NULL, failed_at REAL NOT NULL
+);
+CREATE TABLE adopted (
+    journal TEXT NOT NULL, lane INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (journal, lane)
+) WITHOUT ROWID;
+PRAGMA application_id = {APPLICATION};
+PRAGMA user_version = {FORMAT};
+"""
+INSERT = f"INSERT INTO entries ({COLUMNS}) VALUES ({', '.join('?' * 10)})"
+SETTLED = """
+INSERT INTO lanes (lane, settled) VALUES (?, ?)
+ON CONFLICT (lane) DO UPDATE SET settled = max(settled, excluded.settled)"""
+TRIM = "DELETE FROM entries WHERE lane = ? AND seq <= ?"
+PAGE = f"SELECT {COLUMNS} FROM entries WHERE lane = ? AND seq > ? ORDER BY seq LIMIT ?"
+BURY = f"""
+INSERT OR REPLACE INTO dead_letters ({COLUMNS}, error, code, failed_at)
+SELECT {COLUMNS}, ?, ?, ? FROM entries WHERE lane = ? AND seq = ?"""
+LETTER = f"SELECT {COLUMNS}, error, code, failed_at FROM dead_letters"
+INSERT_LETTER = f"INSERT INTO dead_letters ({COLUMNS}, error, code, failed_at) VALUES ({', '.join('?' * 13)})"
+
+HIGHEST = """
+SELECT coalesce(max(seq), -1) FROM (
+    SELECT seq FROM entries UNION ALL SELECT seq FROM dead_letters UNION ALL SELECT settled FROM lanes
+    UNION ALL SELECT value FROM about WHERE name = 'highest'
+)"""
+
+
+@contextmanager
+def transaction(database: sqlite3.Connection) -> Generator[None]:
+    """Commit what the body did, or none of it."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise
+
+
+def about(database: sqlite3.Connection) -> dict[str, Any]:
+    """Return what the journal says of itself."""
+    return dict(database.execute("SELECT name, value FROM about"))
+
+
+def note(database: sqlite3.Connection, facts: Mapping[str, Any]) -> None:
+    """Write down what the journal says of itself."""
+    database.executemany("INSERT OR REPLACE INTO about (name, value) VALUES (?, ?)", facts.items())
+
+
+def states(database: sqlite3.Connection) -> dict[int, LaneState]:
+    """Return how far each lane is settled, and its last number."""
+    found = {lane: LaneState(settled, settled) for lane, settled in database.execute("SELECT lane, settled FROM lanes")}
+    for lane, last in database.execute("SELECT lane, max(seq) FROM entries GROUP BY lane"):
+        settled = found[lane].settled if lane in found else -1
+        found[lane] = LaneState(settled, max(settled, last))
+    return found
+
+
+def highest(database: sqlite3.Connection) -> int:
+    """Return the highest number any write was ever given, or -1."""
+    return database.execute(HIGHEST).fetchone()[0]
+
+
+def settle(database: sqlite3.Connection, up_to: Mapping[int, int]) -> None:
+    """Let go of the writes of some lanes, each up to a number."""
+    database.executemany(TRIM, up_to.items())
+    database.executemany(SETTLED, up_to.items())
+
+
+def forget_lanes(database: sqlite3.Connection) -> None:
+    """Forget how far the lanes of another graph are settled; their numbers are not given again."""
+    database.execute("INSERT OR REPLACE INTO about VALUES ('highest', ?)", (highest(database),))
+    database.execute("DELETE FROM lanes")
+
+
+def backlog(database: sqlite3.Connection) -> Backlog:
+    """Count what is not settled, by lane and by key."""
+    lanes = {
+        lane: (count, size)
+        for lane, count, size in database.execute("SELECT lane, count(*), sum(size) FROM entries GROUP BY lane")
+    }
+    keys = {
+        key: (lane, count)
+        for key, lane, count in database.execute(
+            "SELECT key, lane, count(*) FROM entries WHERE key IS NOT NULL GROUP BY key, lane"
+        )
+    }
+    (oldest,) = database.execute("SELECT min(accepted_at) FROM entries").fetchone()
+    return Backlog(lanes, keys, oldest)
+
+
+def page(
+    database: sqlite3.Connection, seed: int, place: tuple[int, int], max_count: int, max_bytes: int
+) -> list[JournalEntry]:
+    """Return the entries behind a place (lane and number) that fit into both limits: at least one if there are any."""
+    found: list[JournalEntry] = []
+    size = 0
+    for values in database.execute(PAGE, (*place, max_count)):
+        next_one = entry_in(values, seed)
+        size += next_one.size
+        if found and size > max_bytes:
+            break
+        found.append(next_one)
+    return found
+
+
+def rows(database: sqlite3.Connection) -> Iterator[Row]:
+    """Yield every row of the entries, lane by lane, in order, as it stands."""
+    return (Row(*values) for values in database.execute(f"SELECT {COLUMNS} FROM entries ORDER BY lane, seq"))
+
+
+def bury(database: sqlite3.Connection, entry: JournalEntry, error: str, code: str, failed_at: float) -> None:
+    """Move an entry to the dead letters."""
+    database.execute(BURY, (error, code, failed_at, entry.lane, entry.seq))
+    settle(database, {entry.lane: entry.seq})
+
+
+def letters(database: sqlite3.Connection, limit: int | None = None) -> list[DeadLetter]:
+    """Return the newest dead letters, oldest first."""
+    newest = database.execute(f"{LETTER} ORDER BY failed_at DESC, seq DESC LIMIT ?", (-1 if limit is None else limit,))
+    return [_letter(values) for values in newest][::-1]
+
+
+def letter(database: sqlite3.Connection, seq: int) -> DeadLetter:
+    """Return one dead letter; raises NotFoundError."""
+    values = database.execute(f"{LETTER} WHERE seq = ?", (seq,)).fetchone()
+    if values is None:
+        raise no_letter(seq)
+    return _letter(values)
+
+
+def count_letters(database: sqlite3.Connection) -> int:
+    """Return how many dead letters there are."""
+    return database.execute("SELECT count(*) FROM dead_letters").fetchone()[0]
+
+
+def drop_letters(database: sqlite3.Connection, seqs: Iterable[int]) -> int:
+    """Remove dead letters, and return how many there were."""
+    before = count_letters(database)
+    database.executemany("DELETE FROM dead_letters WHERE seq = ?", ((seq,) for seq in seqs))
+    return before - count_letters(database)
+
+
+def insert_letter(database: sqlite3.Connection, letter: DeadLetter, seq: int, seed: int) -> None:
+    """Add a dead letter of another journal under a number of this one."""
+    found = JournalEntry(seq, 0, letter.key, letter.query, letter.parameters, 0, failures=letter.attempts - 1)
+    kept = row(found, -1, letter.accepted_at.timestamp(), seed)
+    database.execute(INSERT_LETTER, (*kept, letter.error, letter.code, letter.failed_at.timestamp()))
+
+
+def no_letter(seq: int) -> NotFoundError:
+    """Return the error for a number that no dead letter has."""
+    return NotFoundError(f"There is no dead letter {seq}.", hint="dead_letters.list() shows those there are.")
+
+
+def _letter(values: Sequence[Any]) -> DeadLetter:
+    kept = Row(*values[:10])
+    error, code, failed_at = values[10:]
+    return DeadLetter(
+        kept.seq, kept.key, kept.statement, decode(kept.parameters), error, code, kept.failures + 1,
+        moment(kept.accepted_at), moment(failed_at),
+    )  # fmt: skip
+
+
+def moment(seconds: float) -> datetime:
+    """Return seconds since 1970 as a datetime in UTC."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def adopted_up_to(database: sqlite3.Connection, journal: str) -> dict[int, int]:
+    """Return how much of another journal was taken over already, by lane."""
+    return dict(database.execute("SELECT lane, seq FROM adopted WHERE journal = ?", (journal,)))
+
+
+def note_adopted(database: sqlite3.Connection, journal: str, lane: int, seq: int) -> None:
+    """Write down how much of another journal's lane is taken over."""
+    database.execute("INSERT OR REPLACE INTO adopted (journal, lane, seq) VALUES (?, ?, ?)", (journal, lane, seq))

@@ -1,0 +1,59 @@
+"""Writes that failed for good, and what a person can do about them."""
+
+from collections.abc import Callable, Sequence
+from time import monotonic
+
+from perdure.protocols import Journal
+from perdure.records import DeadLetter
+from perdure.values import snapshot
+from perdure.writes.acceptance import Acceptance
+from perdure.writes.intake import OVERHEAD, Write
+from perdure.writes.receipts import Receipt
+
+
+class DeadLetters:
+    """Accepted writes that the store refused for good, kept in the journal with the reason.
+
+    With a journal on disk they stay until they are sent again or dropped; in memory, the newest 1,000 stay until the
+    process ends. Every method raises ClosedError when the writer is not open, and JournalError when the journal cannot
+    be read or written.
+    """
+
+    def __init__(self, journal: Journal, acceptance: Acceptance, check_open: Callable[[], None]) -> None:
+        self._journal = journal
+        self._acceptance = acceptance
+        self._check_open = check_open
+
+    async def list(self, limit: int = 100) -> Sequence[DeadLetter]:
+        """Return the newest dead letters, oldest first."""
+        self._check_open()
+        return await self._journal.letters(limit)
+
+    async def get(self, seq: int) -> DeadLetter:
+        """Return the dead letter of the write that had this number; raises NotFoundError."""
+        self._check_open()
+        return await self._journal.letter(seq)
+
+    async def redrive(self, seq: int | None = None) -> Sequence[Receipt]:
+        """Submit a dead letter again, or all of them in their order, and return the receipts.
+
+        Each is a new write with a new number, behind what is pending; from then on it is no dead letter, unless it
+        fails again. Waits for room as `submit` does. Raises NotFoundError.
+        """
+        self._check_open()
+        letters = await self._journal.letters(None) if seq is None else [await self._journal.letter(seq)]
+        return [await self._again(letter) for letter in sorted(letters, key=lambda letter: letter.seq)]
+
+    async def drop(self, seq: int | None = None) -> int:
+        """Forget a dead letter, or all of them, and return how many that was. Raises NotFoundError."""
+        self._check_open()
+        letters = await self._journal.letters(None) if seq is None else [await self._journal.letter(seq)]
+        return await self._journal.drop_letters([letter.seq for letter in letters])
+
+    async def _again(self, letter: DeadLetter) -> Receipt:
+        parameters, size = snapshot(letter.parameters)
+        write = Write(
+            letter.query, parameters, letter.key, size + len(letter.query) + OVERHEAD, letter.attempts, letter.seq
+        )
+        receipt = await self._acceptance.when_there_is_room(write, None, monotonic(), None)
+        return await receipt.accepted()
