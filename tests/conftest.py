@@ -50,8 +50,14 @@ def of_the_runner(task):
 
 @pytest.fixture
 def nothing_blocks() -> Iterator[None]:
-    """Raise BlockingError where perdure makes a blocking call on the event loop's thread."""
-    with blockbuster_ctx("perdure"):
+    """Raise BlockingError where perdure makes a blocking call on the event loop's thread.
+
+    Two are meant: the journal's write of one entry, which waits for no disk (see decision 0008), and the end of its
+    thread when the event loop itself is ending.
+    """
+    with blockbuster_ctx("perdure") as blockers:
+        blockers.functions["sqlite3.Connection.execute"].can_block_in("journal/sqlite/scribe.py", "_write_at_once")
+        blockers.functions["threading.Lock.acquire"].can_block_in("journal/sqlite/scribe.py", "stop")
         yield
 
 

@@ -54,11 +54,11 @@ class MemoryClient:
         kept = journal(self.settings)
         self._home = Home()
         try:
-            if kept is not None and self.settings.memory.write_mode == "sync" and not await kept.is_there():
-                kept = None
-            if kept is not None:
+            if kept is not None and (self.settings.memory.write_mode != "sync" or await kept.has_writes_left()):
                 self._stack.push_async_callback(kept.close)
                 await kept.open()
+            else:
+                kept = None
             await store.connect()
             self._stack.push_async_callback(store.close)
             if self._report is not None:

@@ -179,6 +179,6 @@ class Journal(Protocol):
 class LocalJournal(Journal, Protocol):
     """A journal in a directory of this machine."""
 
-    async def is_there(self) -> bool:
-        """Return whether an earlier run has left one in its directory."""
+    async def has_writes_left(self) -> bool:
+        """Return, without opening it, whether an earlier run has left writes for this graph that nobody drains."""
         ...

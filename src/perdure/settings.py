@@ -25,7 +25,7 @@ BOLT_SCHEMES = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
 MIB = 1024 * 1024
 CONTRADICTORY = "contradicts neo4j.uri: both name a store, so give one of them"
 VOLATILE = (
-    "'memory://' is gone with the process, whatever memory.durability={durability!r} keeps: set it to 'memory', or "
+    "'memory://' is gone with the process, and memory.durability='disk' is to survive it: set that to 'memory', or "
     "name a store that lasts"
 )
 
@@ -172,13 +172,12 @@ class MemorySettings(Explained, BaseSettings):
         if self.contradictory():
             raise ValueError(CONTRADICTORY)
         if self.promises_too_much():
-            raise ValueError(VOLATILE.format(durability=self.memory.durability))
+            raise ValueError(VOLATILE)
         return self
 
     def promises_too_much(self) -> bool:
-        """Return whether a journal on disk is asked for, by name, before a store that is gone with the process."""
-        asked = "durability" in self.memory.model_fields_set and self.memory.durability != "memory"
-        return self.store == "memory://" and asked
+        """Return whether writes are to survive power loss in a store that is gone with the process."""
+        return self.store == "memory://" and self.memory.durability == "disk"
 
     def contradictory(self) -> bool:
         """Return whether `store` and `neo4j.uri` name different stores."""

@@ -192,11 +192,11 @@ class FakeGraphStore:
             mark = self.marks.get(batch.lane, Mark(-1, batch.epoch))
             if mark.epoch > batch.epoch:
                 raise ConflictError(f"Lane {batch.lane!r} has a newer owner; this one may not write to it any more.")
-            done = mark.seq if self._exactly_once else -1
-            writes = [_write(entry) for entry in entries if entry.seq > done]
+            writes = [_write(entry) for entry in entries if entry.seq > mark.seq]
             self._refuse_among(writes, first=len(entries) - len(writes))
             self.transactions.append(writes)
-            self.marks[batch.lane] = Mark(max(mark.seq, entries[-1].seq), batch.epoch)
+            newest = max(mark.seq, entries[-1].seq) if self._exactly_once else -1
+            self.marks[batch.lane] = Mark(newest, batch.epoch)
         return len(entries)
 
     async def take_over(self, owner: str, lanes: Sequence[str], epoch: int) -> Sequence[LaneMark]:

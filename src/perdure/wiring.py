@@ -1,13 +1,17 @@
 """From settings to objects: the only place that knows the concrete adapters."""
 
+import warnings
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from perdure.errors import ConfigError
+from perdure.errors import ConfigError, DurabilityWarning
 from perdure.protocols import GraphStore, LocalJournal
 from perdure.settings import CONTRADICTORY, VOLATILE, MemorySettings, Neo4jSection
 
 BOLT_PORT = 7687
+NOTHING_LASTS = (
+    "store='memory://' is gone with the process, so durability='os' keeps nothing: writes are held in memory."
+)
 
 
 def graph_store(settings: MemorySettings) -> GraphStore:
@@ -34,7 +38,9 @@ def journal(settings: MemorySettings) -> LocalJournal | None:
     """
     memory = settings.memory
     if settings.promises_too_much():
-        raise ConfigError(f"store {VOLATILE.format(durability=memory.durability)}.")
+        raise ConfigError(f"store {VOLATILE}.")
+    if settings.store == "memory://" and "durability" in memory.model_fields_set and memory.durability == "os":
+        warnings.warn(NOTHING_LASTS, DurabilityWarning, stacklevel=3)
     if memory.durability == "memory" or settings.store == "memory://":
         return None
     try:

@@ -29,7 +29,7 @@ class Graph:
 
     def __init__(self, store: GraphStore) -> None:
         self.store = store
-        self._mine = RUN
+        self._mine = self.owner = RUN
         self._lanes: set[str] = set()
 
     def text(self, statement: str) -> str:

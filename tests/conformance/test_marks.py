@@ -135,6 +135,33 @@ async def test_a_newer_owner_with_nothing_new_still_takes_over(graph, batch):
     assert await log(graph) == [0, 1]
 
 
+async def test_taking_over_fences_the_older_owner(graph, batch):
+    """J5: from the moment of taking over, not only from the new owner's first batch."""
+    await graph.apply(*batch(0, 1), epoch=1)
+    (mark,) = await graph.store.take_over(graph.owner, [graph.lane()], 1)
+    assert mark == (graph.lane(), 1, 2)
+    with pytest.raises(ConflictError):
+        await graph.apply(*batch(2), first=2, epoch=1)
+    await graph.apply(*batch(2), first=2, epoch=mark.epoch)
+    assert await log(graph) == [0, 1, 2]
+
+
+async def test_taking_over_finds_every_lane_of_an_owner_and_no_others(graph):
+    """Those that are asked for, made where they are not there, and those that nobody remembers."""
+    await graph.apply(*appends(0), lane="forgotten", epoch=7)
+    await graph.apply(*appends(0, 1, 2), lane="known", epoch=3)
+    marks = await graph.store.take_over(graph.owner, [graph.lane("known"), graph.lane("new")], 5)
+    found = {mark.lane: (mark.seq, mark.epoch) for mark in marks}
+    assert found == {graph.lane("forgotten"): (0, 8), graph.lane("known"): (2, 5), graph.lane("new"): (-1, 5)}
+    assert await graph.store.take_over(f"{graph.owner}-nobody", [], 1) == []
+
+
+async def test_taking_over_again_raises_the_epoch_again(graph):
+    """J5: whoever comes last is the owner, also of a journal that was copied."""
+    epochs = [(await graph.store.take_over(graph.owner, [graph.lane()], 1))[0].epoch for _ in range(3)]
+    assert epochs == [1, 2, 3]
+
+
 async def test_a_rejected_batch_leaves_nothing(graph, batch):
     """Neither its writes nor the mark: the good ones can be sent again."""
     await graph.apply(*batch(0))

@@ -155,11 +155,14 @@ class Graph:
 
 
 def settings_for(server: Any, uri: str | None = None, **memory: Any) -> MemorySettings:
-    """Return settings for a server; further names are those of the `memory` section, or `connect_timeout_seconds`."""
+    """Return settings for a server, with a journal in memory unless `durability` says otherwise.
+
+    Further names are those of the `memory` section, or `connect_timeout_seconds`.
+    """
     section = {"uri": uri or server.uri, "username": server.username, "password": server.password}
     if "connect_timeout_seconds" in memory:
         section["connect_timeout_seconds"] = memory.pop("connect_timeout_seconds")
-    return MemorySettings(neo4j=section, memory={"write_mode": "buffered", **memory})
+    return MemorySettings(neo4j=section, memory={"write_mode": "buffered", "durability": "memory", **memory})
 
 
 @contextlib.asynccontextmanager

@@ -22,7 +22,7 @@ NOTE = "CREATE (:Note {n: $n})"
 async def waiting_for_room(writer, count, **options):
     """Return submissions of different writes that wait because the room is full."""
     tasks = [asyncio.create_task(writer.submit(NOTE, {"n": n + 1}, **options)) for n in range(count)]
-    await wait_until(lambda: len(writer._room._waiting) == count)
+    await wait_until(lambda: len(writer._acceptance.room._waiting) == count)
     return tasks
 
 
@@ -47,7 +47,7 @@ async def test_many_who_wait_with_one_idempotency_key_get_one_receipt(store, buf
     async with buffered(max_pending=1) as writer:
         await writer.submit(NOTE, {"n": 0})
         tasks = [asyncio.create_task(writer.submit(NOTE, {"n": 1}, idempotency_key="k")) for _ in range(2000)]
-        await wait_until(lambda: len(writer._room._waiting) == len(tasks))
+        await wait_until(lambda: len(writer._acceptance.room._waiting) == len(tasks))
         store.release()
         receipts = await asyncio.gather(*tasks)
         assert len(set(map(id, receipts))) == 1
@@ -141,7 +141,9 @@ async def test_closing_again_after_a_cancelled_close_reports(store, buffered):
         await held.wait()
 
     store.reject("BAD")
-    client = MemoryClient(MemorySettings(store=store, memory={"write_mode": "buffered"}), on_error=slow)
+    client = MemoryClient(
+        MemorySettings(store=store, memory={"write_mode": "buffered", "durability": "memory"}), on_error=slow
+    )
     await client.connect()
     await (await client.buffered.submit(NOTE, {"n": 1}))
     await client.buffered.submit("BAD")
@@ -161,7 +163,7 @@ async def test_closing_while_it_connects_leaves_nothing_open():
         await connect()
 
     store.connect = slowly
-    client = MemoryClient(MemorySettings(store=store, memory={"write_mode": "buffered"}))
+    client = MemoryClient(MemorySettings(store=store, memory={"write_mode": "buffered", "durability": "memory"}))
     connecting = asyncio.create_task(client.connect())
     await asyncio.sleep(0)
     await client.close()

@@ -9,7 +9,6 @@ from perdure import (
     ClosedError,
     CloseReport,
     ConfigError,
-    DurabilityWarning,
     FlushSummary,
     InputError,
     MemoryClient,
@@ -24,7 +23,7 @@ NOTE = "CREATE (:Note {n: $n})"
 @pytest.fixture
 def client(store):
     """A client in buffered mode over the fake store, not yet connected."""
-    return MemoryClient(MemorySettings(store=store, memory={"write_mode": "buffered"}))
+    return MemoryClient(MemorySettings(store=store, memory={"write_mode": "buffered", "durability": "memory"}))
 
 
 async def test_a_write_passes_from_the_client_to_the_store(client, store):
@@ -137,7 +136,7 @@ async def test_the_constructors_on_error_overrides_the_settings(store):
     """B32: one client may listen for itself."""
     store.reject("BAD")
     heard, unheard = [], []
-    memory = {"write_mode": "buffered", "on_error": unheard.append}
+    memory = {"write_mode": "buffered", "durability": "memory", "on_error": unheard.append}
     async with MemoryClient(MemorySettings(store=store, memory=memory), on_error=heard.append) as client:
         await client.buffered.submit("BAD")
     assert [error.query for error in heard] == ["BAD"]
@@ -166,7 +165,9 @@ async def test_a_contradiction_assigned_to_a_section_is_found_at_connect():
 async def test_health_says_whether_the_store_answers(store):
     """B37: an outage is an answer, not an exception."""
     store = FakeGraphStore(answer=lambda statement, _: [{"alive": 1}])
-    async with MemoryClient(MemorySettings(store=store, memory={"write_mode": "buffered"})) as client:
+    async with MemoryClient(
+        MemorySettings(store=store, memory={"write_mode": "buffered", "durability": "memory"})
+    ) as client:
         health = await client.health()
         assert (health.reachable, health.store, health.pending) == (True, "the fake store", 0)
         store.hold()
@@ -196,15 +197,6 @@ async def test_reads_pass_and_writes_are_refused():
         with pytest.raises(InputError, match="names \\$id"):
             await client.query.cypher("MATCH (a {id: $id}) RETURN a")
     assert asked == [("MATCH (a {id: $id}) RETURN a.n AS n", {"id": 7})]
-
-
-@pytest.mark.parametrize("durability", ["os", "disk"])
-async def test_a_durability_that_cannot_be_had_is_said(store, durability):
-    """B39: a setting that cannot be kept warns when the client connects."""
-    settings = MemorySettings(store=store, memory={"write_mode": "buffered", "durability": durability})
-    with pytest.warns(DurabilityWarning, match=f"durability='{durability}'"):
-        async with MemoryClient(settings):
-            pass
 
 
 async def test_memory_durability_warns_of_nothing(client):

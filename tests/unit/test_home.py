@@ -109,7 +109,9 @@ def test_a_new_client_works_in_a_child():
 
     async def write():
         store = FakeGraphStore()
-        async with MemoryClient(MemorySettings(store=store, memory={"write_mode": "buffered"})) as client:
+        async with MemoryClient(
+            MemorySettings(store=store, memory={"write_mode": "buffered", "durability": "memory"})
+        ) as client:
             await client.buffered.submit(NOTE, {"n": 1})
         return store.values("n")
 

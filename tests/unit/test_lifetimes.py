@@ -197,7 +197,7 @@ async def test_a_caller_cancelled_right_after_acceptance_leaves_a_whole_write(st
 @pytest.mark.parametrize("turns", range(6))
 async def test_a_connect_that_is_cancelled_leaves_nothing_running(store, turns):
     """B17: whenever it is cancelled; the store is closed, and no task stays behind."""
-    client = MemoryClient(MemorySettings(store=store, memory={"write_mode": "buffered"}))
+    client = MemoryClient(MemorySettings(store=store, memory={"write_mode": "buffered", "durability": "memory"}))
     before = asyncio.all_tasks()
     connecting = asyncio.create_task(client.connect())
     for _ in range(turns):

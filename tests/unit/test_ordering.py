@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from perdure import BufferedWriter
 from perdure.records import JournalEntry
 from perdure.testing import FakeGraphStore
-from perdure.writes.lanes import LaneTable
+from perdure.writes.lanes import LaneTable, Pace
 from perdure.writes.receipts import Receipt
 
 NOTE = "CREATE (:Note {n: $n})"
@@ -182,7 +182,7 @@ async def test_one_slow_statement_does_not_stall_other_keys(store, buffered):
 @given(lanes=st.integers(1, 4), steps=st.lists(st.tuples(st.booleans(), st.sampled_from("abcdef")), max_size=60))
 def test_keys_share_a_lane_only_when_there_are_more_of_them(lanes, steps):
     """B22: a key stays in its lane while it has writes there; a new one gets a lane for itself if there is one."""
-    table = LaneTable(lanes, max_batch=10, max_batch_bytes=1000, linger=0, exhausted=lambda: False)
+    table = LaneTable(lanes, Pace(10, 1000, 0.0), lambda: False)
     held = defaultdict(list)
     for settles, key in steps:
         if not settles:

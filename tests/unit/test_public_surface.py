@@ -12,7 +12,7 @@ import perdure
 from perdure import errors, protocols, records, testing
 
 ROOT = Path(perdure.__file__).parents[2]
-HIDDEN_RECORDS = {"Batch", "JournalEntry"}
+HIDDEN_RECORDS = {"Backlog", "Batch", "JournalEntry", "LaneMark", "LaneState"}
 """Nouns between the layers, which a user does not meet."""
 
 

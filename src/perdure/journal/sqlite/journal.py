@@ -13,7 +13,7 @@ from anyio import CapacityLimiter, to_thread
 
 from perdure.errors import ConfigError, JournalError, JournalLockedError, PerdureError
 from perdure.journal.sqlite import place, table
-from perdure.journal.sqlite.opening import Opened, new_identity, open_database, orphaned
+from perdure.journal.sqlite.opening import Opened, has_entries_for, new_identity, open_database, orphaned
 from perdure.journal.sqlite.scribe import Kept, Scribe
 from perdure.records import Backlog, DeadLetter, Durability, JournalEntry, LaneState
 
@@ -68,9 +68,10 @@ class SqliteJournal:
         """Why nothing can be written to it any more, or an empty text."""
         return str(self._scribe.broken) if self._scribe is not None and self._scribe.broken else ""
 
-    async def is_there(self) -> bool:
-        """Return whether an earlier run has left a journal in the directory."""
-        return await to_thread.run_sync((self.directory / place.DATABASE).exists, limiter=CapacityLimiter(1))
+    async def has_writes_left(self) -> bool:
+        """Return, without opening it, whether an earlier run has left writes for this graph that nobody drains."""
+        look = partial(has_entries_for, self.directory, self._target)
+        return await to_thread.run_sync(look, limiter=CapacityLimiter(1))
 
     async def open(self) -> Mapping[int, LaneState]:
         """Take the journal over, and return how far each of its lanes is settled. Again: return the same.
@@ -133,7 +134,7 @@ class SqliteJournal:
                 raise ConfigError(
                     f"The journal in {str(self.directory)!r} holds {waiting} writes for {opened.target}, and this "
                     f"client writes to {target}.",
-                    hint="Connect to that graph once to drain it, or name another journal: memory.journal.",
+                    hint="Connect to that graph once to drain it, or name another journal: memory.journal_name.",
                 )
             facts["identity"] = self.identity = new_identity()
             self._states = {}

@@ -12,6 +12,7 @@ from perdure.errors import ConfigError, JournalCorruptError, JournalError, Journ
 from perdure.journal.sqlite import place, table, wal
 from perdure.journal.sqlite.record import intact
 from perdure.records import Durability
+from perdure.telemetry import WRITES
 
 PAGE_SIZE = 4096
 PAGES_TO_SPARE = 256
@@ -170,6 +171,18 @@ def new_identity() -> str:
 def orphaned(directory: Path) -> list[Path]:
     """Return the journals beside this one that nobody holds and that have writes left, or cannot be read."""
     return [path for path in place.siblings(directory) if not place.is_locked(path) and has_entries(path)]
+
+
+def has_entries_for(directory: Path, target: str) -> bool:
+    """Return whether a journal that nobody holds has writes left for a graph; those for another one are logged."""
+    if not (directory / place.DATABASE).exists() or place.is_locked(directory) or not has_entries(directory):
+        return False
+    with contextlib.suppress(sqlite3.Error), looking_at(directory / place.DATABASE) as database:
+        meant = table.about(database).get("target", "")
+        if target and meant not in ("", target):
+            WRITES.warning("the journal in %r holds writes for %s, which stay there", str(directory), meant)
+            return False
+    return True
 
 
 def has_entries(directory: Path) -> bool:
