@@ -151,7 +151,7 @@ async def test_a_program_may_keep_sigterm_as_it_is(tmp_path):
     assert await notes(tmp_path) == []
 
 
-async def test_a_program_that_handles_sigterm_itself_is_left_alone(tmp_path):
+def test_a_program_that_handles_sigterm_itself_is_left_alone(tmp_path):
     """J12: a server closes its clients in its own time."""
     mine = "import signal; signal.signal(signal.SIGTERM, lambda *_: print('mine', flush=True))\nimport asyncio, sys"
     process = subprocess.Popen(
@@ -188,13 +188,14 @@ async def test_a_program_that_forgot_close_ends_and_loses_nothing(tmp_path, pyth
 
 async def test_a_second_process_is_told_who_holds_the_journal(tmp_path):
     """J9: before it touches anything."""
-    command = [sys.executable, "-c", WRITER.replace("THEN", WAIT), str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert await asyncio.to_thread(process.stdout.readline) == "ready\n"
-        settings = MemorySettings(data_dir=tmp_path, memory={"write_mode": "buffered"})
-        with pytest.raises(JournalLockedError, match=f"process {process.pid} since"):
-            await MemoryClient(settings).connect()
-        process.kill()
+    arguments = ["-c", WRITER.replace("THEN", WAIT), str(tmp_path)]
+    process = await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=subprocess.PIPE)
+    assert await process.stdout.readline() == b"ready\n"
+    settings = MemorySettings(data_dir=tmp_path, memory={"write_mode": "buffered"})
+    with pytest.raises(JournalLockedError, match=f"process {process.pid} since"):
+        await MemoryClient(settings).connect()
+    process.kill()
+    await process.wait()
     assert await notes(tmp_path) == list(range(100))
 
 

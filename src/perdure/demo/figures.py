@@ -12,6 +12,7 @@ from typing import Any
 from perdure import __version__
 from perdure.demo.graphs import first_difference
 from perdure.demo.passes import Pass, Run
+from perdure.demo.proof import Proof
 from perdure.demo.statements import BAD_STATEMENT
 
 
@@ -29,6 +30,7 @@ def figures_of(run: Run) -> dict[str, Any]:
             {"seq": error.seq, "query": error.query, "error": str(error.error)} for error in run.buffered.errors
         ],
         "read_back": read_back(run),
+        "proof": proof_figures(run.proof),
         "problems": problems(run),
         "machine": machine(run),
     }
@@ -47,6 +49,20 @@ def pass_figures(done: Pass) -> dict[str, Any]:
         "batches": done.stats.batches,
         "retried": done.stats.retried,
         "rehearsal_ms": milliseconds(done.rehearsal_seconds),
+    }
+
+
+def proof_figures(proof: Proof) -> dict[str, Any]:
+    """Return what became of the writes of a killed agent."""
+    return {
+        "accepted": proof.accepted,
+        "left_in_journal": proof.left,
+        "already_applied": proof.already_applied,
+        "in_graph": len(proof.numbers),
+        "missing": proof.missing,
+        "repeated": proof.repeated,
+        "in_order": proof.in_order,
+        "recovered_after_ms": milliseconds(proof.recovery_seconds),
     }
 
 
@@ -88,6 +104,12 @@ def problems(run: Run) -> list[str]:
         found.append(f"write_errors should hold the one bad statement, but it holds {len(queries)}: {queries!r:.200}.")
     if run.sync.errors:
         found.append(f"The sync pass failed {len(run.sync.errors)} writes that it should not have.")
+    proof = run.proof
+    if proof.missing or proof.repeated or not proof.in_order:
+        found.append(
+            f"Of {proof.accepted} writes accepted before the kill, {proof.missing} are missing and {proof.repeated} "
+            f"repeated{'' if proof.in_order else ', and their order is wrong'}."
+        )
     return [problem for problem in found if problem is not None]
 
 

@@ -14,6 +14,7 @@ from typing import Literal
 
 from perdure import MemoryClient, MemorySettings
 from perdure.demo.graphs import REMOVE, Graph, expected_graph, read_graph
+from perdure.demo.proof import Proof, prove
 from perdure.demo.statements import LABELS, Write, bad_write, turn_writes, with_bad_write
 from perdure.demo.turns import Turn
 from perdure.errors import PerdureError, StoreUnavailableError
@@ -62,18 +63,19 @@ class Run:
     buffered: Pass
     durability: str
     max_pending: int
+    proof: Proof
 
 
 def settings_for(mode: Mode, uri: str | None, directory: Path) -> MemorySettings:
     """Return the settings of a pass: a server's, or an embedded store's in a directory of its own."""
     memory = {"write_mode": mode, "max_pending": MAX_PENDING}
     if uri is not None:
-        return MemorySettings(neo4j={"uri": uri}, store=None, memory=memory)
+        return MemorySettings(neo4j={"uri": uri}, store=None, data_dir=directory / mode, memory=memory)
     return MemorySettings(store=str(directory / mode), neo4j={"uri": None}, memory=memory)
 
 
 async def run_demo(turns: Sequence[Turn], uri: str | None, on_turn: Callable[[Mode], OnTurn]) -> Run:
-    """Write the conversation in both modes, and remove it again, also when interrupted.
+    """Write the conversation in both modes, then kill an agent in mid-run; remove all of it, also when interrupted.
 
     `on_turn(mode)` is called as a pass begins, and what it returns after each turn. Raises PerdureError when the
     store cannot do its part.
@@ -85,9 +87,11 @@ async def run_demo(turns: Sequence[Turn], uri: str | None, on_turn: Callable[[Mo
             sync = await run_pass("sync", waiting, turns, prefix, on_turn("sync"))
         async with removed_afterwards(waiting, f"{run_id}-buffered-", needed=uri is not None) as prefix:
             buffered = await run_pass("buffered", buffering, turns, prefix, on_turn("buffered"))
+        async with removed_afterwards(waiting, f"{run_id}-killed", needed=uri is not None) as name:
+            proof = await prove(uri, Path(directory) / "killed", name)
     every = list(chain.from_iterable(turn_writes(turns, "")))
     expected, memory = expected_graph(every), buffering.memory
-    return Run(uri, len(turns), len(every), expected, sync, buffered, memory.durability, memory.max_pending)
+    return Run(uri, len(turns), len(every), expected, sync, buffered, memory.durability, memory.max_pending, proof)
 
 
 async def run_pass(mode: Mode, settings: MemorySettings, turns: Sequence[Turn], prefix: str, on_turn: OnTurn) -> Pass:
@@ -183,7 +187,7 @@ async def remove(cleaner: MemoryClient, prefix: str, reason: BaseException | Non
     try:
         for pause in (0.0,) if reason is None else (0.0, SETTLING_SECONDS):
             await asyncio.sleep(pause)
-            for label in LABELS:
+            for label in (*LABELS, "DemoLog"):
                 await cleaner.buffered.submit(REMOVE.format(label=label), {"prefix": prefix})
     except PerdureError as error:
         by_hand = f"Run this yourself: MATCH (n) WHERE n.id STARTS WITH '{prefix}' DETACH DELETE n"

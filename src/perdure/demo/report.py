@@ -48,8 +48,28 @@ def print_report(console: Console, figures: dict[str, Any]) -> None:
     say(console, "\nRead back, everything from both graphs:\n")
     console.print(read_back_table(figures["read_back"]["counts"]))
     print_verdict(console, figures)
+    print_proof(console, figures["proof"])
     for note in notes(figures):
         say(console, note)
+
+
+def print_proof(console: Console, proof: dict[str, Any]) -> None:
+    """Print what became of the writes of a process that was killed."""
+    say(console, "The proof: an agent process was killed (signal 9) in mid-run, and another one started.\n")
+    table = Table(show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_row("accepted before the kill", str(proof["accepted"]))
+    table.add_row("found in the journal, to commit", str(proof["left_in_journal"]))
+    table.add_row("found in the journal, already in the graph", str(proof["already_applied"]))
+    table.add_row("all committed after the restart", duration(proof["recovered_after_ms"]))
+    table.add_section()
+    table.add_row("lost", str(proof["missing"]))
+    table.add_row("applied twice", str(proof["repeated"]))
+    table.add_row("order", "kept" if proof["in_order"] else "broken")
+    console.print(table)
+    if not proof["missing"] and not proof["repeated"] and proof["in_order"]:
+        console.print(Text("\nevery accepted write is in the graph, exactly once\n", style="bold green"))
 
 
 def print_verdict(console: Console, figures: dict[str, Any]) -> None:
@@ -111,7 +131,7 @@ def notes(figures: dict[str, Any]) -> list[str]:
     if figures["buffered"]["high_water"] == figures["max_pending"]:
         lines.append("max_pending was reached: from then on the agent waited for room.")
     if figures["durability"] == "memory":
-        lines.append('durability="memory": pending writes die with the process. A journal comes later.')
+        lines.append('durability="memory": pending writes die with the process.')
     lines.append("This agent never pauses; while one waits for a model, the drain goes on.")
     return lines
 

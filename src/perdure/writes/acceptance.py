@@ -12,6 +12,7 @@ from perdure.settings import WriteSection
 from perdure.writes.intake import Repeats, Write
 from perdure.writes.lanes import LaneTable, Pace
 from perdure.writes.ledger import Ledger
+from perdure.writes.progress import Progress
 from perdure.writes.receipts import Receipt
 from perdure.writes.room import Room, full
 
@@ -37,6 +38,7 @@ class Acceptance:
         self._raises = settings.on_full == "raise"
         self._journal = journal
         self._ledger = ledger
+        self._progress = Progress()
         self._submitted: deque[Receipt] = deque()
         self._ended: ClosedError | None = None
         journal.on_kept(self.kept)
@@ -122,6 +124,7 @@ class Acceptance:
     def release(self, settled: Sequence[Receipt]) -> None:
         """Free the places and the keys of writes that have their outcome."""
         self.lanes.release(settled)
+        self._progress.settled(len(settled), self.room.count - len(settled))
         if self.room.give_back(len(settled), sum(receipt.entry.size for receipt in settled)):
             for lane in self.lanes:
                 lane.linger_anew()
