@@ -79,6 +79,11 @@ class Journal(Protocol):
         ...
 
     @property
+    def max_bytes(self) -> int | None:
+        """How many bytes of writes it may hold, if it sets a limit of its own."""
+        ...
+
+    @property
     def trouble(self) -> str:
         """Why nothing can be written to it any more, or an empty text."""
         ...

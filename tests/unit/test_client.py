@@ -146,7 +146,7 @@ async def test_the_constructors_on_error_overrides_the_settings(store):
 
 async def test_settings_are_read_at_connect(store):
     """B39: what is assigned before counts; what is assigned later is for the next client."""
-    settings = MemorySettings(store=store)
+    settings = MemorySettings(store=store, memory={"durability": "memory"})
     client = MemoryClient(settings)
     settings.memory.write_mode = "buffered"
     async with client:

@@ -20,6 +20,7 @@ class MemoryJournal:
     durable = False
     name = "memory"
     trouble = ""
+    max_bytes = None
     epoch = 1
     next_seq = 0
     findings: Sequence[str] = ()

@@ -25,7 +25,8 @@ class Acceptance:
     """
 
     def __init__(self, settings: WriteSection, journal: Journal, ledger: Ledger) -> None:
-        self.room = Room[Receipt](settings.max_pending, settings.max_pending_bytes)
+        most = min(settings.max_pending_bytes, journal.max_bytes or settings.max_pending_bytes)
+        self.room = Room[Receipt](settings.max_pending, most)
         self.lanes = LaneTable(
             settings.lanes,
             Pace(settings.max_batch, settings.max_batch_bytes, settings.linger_seconds),

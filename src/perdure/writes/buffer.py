@@ -316,7 +316,7 @@ class BufferedWriter:
     @property
     def dead_letters(self) -> DeadLetters:
         """Where writes that failed for good are listed, sent again, or dropped."""
-        return DeadLetters(self._journal, self._acceptance, self._check_open)
+        return DeadLetters(self._journal, self._acceptance, self._check_open, drains=self.is_buffered)
 
     def journal_health(self) -> tuple[str, str]:
         """Return where accepted writes are kept, and why the journal takes no more of them, if it does not."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from time import monotonic
 
+from perdure.errors import ConfigError
 from perdure.protocols import Journal
 from perdure.records import DeadLetter
 from perdure.values import snapshot
@@ -19,10 +20,13 @@ class DeadLetters:
     be read or written.
     """
 
-    def __init__(self, journal: Journal, acceptance: Acceptance, check_open: Callable[[], None]) -> None:
+    def __init__(
+        self, journal: Journal, acceptance: Acceptance, check_open: Callable[[], None], *, drains: bool
+    ) -> None:
         self._journal = journal
         self._acceptance = acceptance
         self._check_open = check_open
+        self._drains = drains
 
     async def list(self, limit: int = 100) -> Sequence[DeadLetter]:
         """Return the newest dead letters, oldest first."""
@@ -38,9 +42,11 @@ class DeadLetters:
         """Submit a dead letter again, or all of them in their order, and return the receipts.
 
         Each is a new write with a new number, behind what is pending; from then on it is no dead letter, unless it
-        fails again. Waits for room as `submit` does. Raises NotFoundError.
+        fails again. Waits for room as `submit` does. Raises NotFoundError, and ConfigError in sync mode.
         """
         self._check_open()
+        if not self._drains:
+            raise ConfigError("A dead letter is sent again in the background.", hint="Set write_mode to 'buffered'.")
         letters = await self._journal.letters(None) if seq is None else [await self._journal.letter(seq)]
         return [await self._again(letter) for letter in sorted(letters, key=lambda letter: letter.seq)]
 

@@ -79,6 +79,8 @@ class Lock:
             raise unusable(directory, error) from error
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(file).st_ino != path.stat().st_ino:  # it was removed, and made anew, in between
+                raise BlockingIOError
         except BlockingIOError:
             os.close(file)
             raise locked(path) from None

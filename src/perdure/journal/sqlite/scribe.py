@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from perdure.errors import JournalError, JournalFullError
 from perdure.journal.sqlite import place, table
+from perdure.journal.sqlite.budget import Budget
 from perdure.journal.sqlite.opening import Opened, meaning, shut
 from perdure.journal.sqlite.record import row
 from perdure.records import JournalEntry
@@ -31,13 +32,10 @@ SECONDS_TO_SETTLE = 0.05
 PAGES_WORTH_FREEING = 256
 PAGES_FREED_AT_ONCE = 1024
 SECONDS_TO_STOP = 10.0
+BUSY_MILLISECONDS = 5000
 SECONDS_TO_WATCH = 0.0003
 ENTRIES_BETWEEN_CHECKPOINTS = 500
 LARGEST_AT_ONCE = 16 * 1024
-SECONDS_AT_ONCE = 0.002
-"""What the event loop may spend on writes in one of its turns; and a single one that takes longer is a slow disk's."""
-SECONDS_TO_RECOVER = 1.0
-"""How long a slow disk's writes are left to the thread before the loop tries again."""
 
 
 class Settled(NamedTuple):
@@ -76,6 +74,7 @@ class Scribe:
         self._directory = Path()
         self._queue: SimpleQueue[Task] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
+        self._budget = Budget(self._loop)
         self._opened: Opened | None = None
         self._last: dict[int, int] = {}
         self._owed: dict[int, int] = {}
@@ -86,8 +85,7 @@ class Scribe:
         self._turn = threading.Lock()
         self._underway = 0
         self._unchecked = 0
-        self._spent = 0.0
-        self._slow_until = 0.0
+        self._asked = self._patient = False
         self._ended = self._loop.create_future()
         self._thread = threading.Thread(target=self._run, name="perdure journal", daemon=True)
 
@@ -111,13 +109,7 @@ class Scribe:
         return False
 
     def _may_write_at_once(self, entry: JournalEntry) -> bool:
-        return (
-            not self._syncs
-            and not self._underway
-            and entry.size <= LARGEST_AT_ONCE
-            and self._spent < SECONDS_AT_ONCE
-            and time.monotonic() >= self._slow_until
-        )
+        return not self._syncs and not self._underway and entry.size <= LARGEST_AT_ONCE and self._budget.allows()
 
     def _write_at_once(self, entry: JournalEntry) -> bool:
         """Write an entry here and now, if the thread is not at it, and return whether that went well."""
@@ -132,22 +124,16 @@ class Scribe:
             return False  # the thread meets the same trouble, and knows what to do about it
         finally:
             self._turn.release()
-        self._account(time.monotonic() - began)
+        self._budget.spend(time.monotonic() - began)
+        self._ask_for_a_checkpoint()
         return True
 
-    def _account(self, took: float) -> None:
-        """Keep what the event loop spends here in bounds, and have the log folded in before it grows long."""
-        if not self._spent:
-            self._loop.call_soon(self._next_turn_of_the_loop)
-        self._spent += took
-        if took > SECONDS_AT_ONCE:
-            self._slow_until = time.monotonic() + SECONDS_TO_RECOVER
+    def _ask_for_a_checkpoint(self) -> None:
+        """Have the log folded in before it grows long."""
         self._unchecked += 1
-        if self._unchecked == ENTRIES_BETWEEN_CHECKPOINTS:
+        if self._unchecked >= ENTRIES_BETWEEN_CHECKPOINTS and not self._asked:
+            self._asked = True
             self._queue.put(IDLE)
-
-    def _next_turn_of_the_loop(self) -> None:
-        self._spent = 0.0
 
     def settle(self, lane: int, up_to: int) -> None:
         """Have writes removed, some time soon: until then their mark in the store speaks for them."""
@@ -175,6 +161,7 @@ class Scribe:
         """Write to this database from now on. For the thread itself."""
         self._opened = opened
         self._directory = directory
+        opened.database.execute("PRAGMA busy_timeout = 0")
         self._last = {lane: state.last for lane, state in table.states(opened.database).items()}
 
     @property
@@ -313,7 +300,10 @@ class Scribe:
             self._last[entry.lane] = entry.seq
         return rows
 
-    def _failed(self, error: sqlite3.Error, entries: list[JournalEntry]) -> JournalError:
+    def _failed(self, error: sqlite3.Error, entries: list[JournalEntry]) -> JournalError | None:
+        if getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY") and not self._patient:
+            with self._patience():
+                return self._write(entries)
         found = meaning(error, self._directory)
         if not isinstance(found, JournalFullError):
             self.broken = found if isinstance(found, JournalError) else JournalError(str(found))
@@ -324,12 +314,24 @@ class Scribe:
             self._write([])
         return found
 
+    @contextmanager
+    def _patience(self) -> Generator[None]:
+        """Wait for somebody else who is writing to the file; the event loop never does."""
+        self._patient = True
+        self._in_use.database.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+        try:
+            yield
+        finally:
+            self._patient = False
+            self._in_use.database.execute("PRAGMA busy_timeout = 0")
+
     def _checkpoint(self, how: str = "RESTART") -> None:
         """Fold the log into the database, and begin it anew, since the first write to a new log waits for the disk.
 
         The file of the log keeps its size, which makes the next syncs faster, unless `how` is TRUNCATE.
         """
         self._unchecked = 0
+        self._asked = False
         with suppress(sqlite3.Error):
             self._in_use.database.execute(f"PRAGMA wal_checkpoint({how})").fetchall()
             table.note(self._in_use.database, {"clean": 0})

@@ -18,10 +18,10 @@ SCHEMA = f"""
 CREATE TABLE about (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE lanes (lane INTEGER PRIMARY KEY, settled INTEGER NOT NULL);
 CREATE TABLE entries (
-    lane INTEGER NOT NULL, seq INTEGER NOT NULL, previous INTEGER NOT NULL, accepted_at REAL NOT NULL, key TEXT,
-    statement TEXT NOT NULL, parameters TEXT NOT NULL, size INTEGER NOT NULL, failures INTEGER NOT NULL,
-    checksum INTEGER NOT NULL, PRIMARY KEY (lane, seq)
-) WITHOUT ROWID;
+    place INTEGER PRIMARY KEY, lane INTEGER NOT NULL, seq INTEGER NOT NULL, previous INTEGER NOT NULL,
+    accepted_at REAL NOT NULL, key TEXT, statement TEXT NOT NULL, parameters TEXT NOT NULL, size INTEGER NOT NULL,
+    failures INTEGER NOT NULL, checksum INTEGER NOT NULL
+);
 CREATE TABLE dead_letters (
     lane INTEGER NOT NULL, seq INTEGER PRIMARY KEY, previous INTEGER NOT NULL, accepted_at REAL NOT NULL, key TEXT,
     statement TEXT NOT NULL, parameters TEXT NOT NULL, size INTEGER NOT NULL, failures INTEGER NOT NULL,
@@ -33,15 +33,20 @@ CREATE TABLE adopted (
 PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {FORMAT};
 """
-INSERT = f"INSERT INTO entries ({COLUMNS}) VALUES ({', '.join('?' * 10)})"
+LANE_BITS = 48
+"""An entry's place is its lane and its number, in this many bits, so that each lane's entries are together."""
+PLACES = f"place > (?1 << {LANE_BITS}) + ?2 AND place < (?1 + 1 << {LANE_BITS})"
+INSERT = f"""
+INSERT INTO entries (place, {COLUMNS})
+VALUES ((?1 << {LANE_BITS}) + ?2, {", ".join(f"?{number}" for number in range(1, 11))})"""
 SETTLED = """
 INSERT INTO lanes (lane, settled) VALUES (?, ?)
 ON CONFLICT (lane) DO UPDATE SET settled = max(settled, excluded.settled)"""
-TRIM = "DELETE FROM entries WHERE lane = ? AND seq <= ?"
-PAGE = f"SELECT {COLUMNS} FROM entries WHERE lane = ? AND seq > ? ORDER BY seq LIMIT ?"
+TRIM = f"DELETE FROM entries WHERE place BETWEEN (?1 << {LANE_BITS}) AND (?1 << {LANE_BITS}) + ?2"
+PAGE = f"SELECT {COLUMNS} FROM entries WHERE {PLACES} ORDER BY place LIMIT ?3"
 BURY = f"""
 INSERT OR REPLACE INTO dead_letters ({COLUMNS}, error, code, failed_at)
-SELECT {COLUMNS}, ?, ?, ? FROM entries WHERE lane = ? AND seq = ?"""
+SELECT {COLUMNS}, ?3, ?4, ?5 FROM entries WHERE place = (?1 << {LANE_BITS}) + ?2"""
 LETTER = f"SELECT {COLUMNS}, error, code, failed_at FROM dead_letters"
 INSERT_LETTER = f"INSERT INTO dead_letters ({COLUMNS}, error, code, failed_at) VALUES ({', '.join('?' * 13)})"
 
@@ -134,12 +139,12 @@ def page(
 
 def rows(database: sqlite3.Connection) -> Iterator[Row]:
     """Yield every row of the entries, lane by lane, in order, as it stands."""
-    return (Row(*values) for values in database.execute(f"SELECT {COLUMNS} FROM entries ORDER BY lane, seq"))
+    return (Row(*values) for values in database.execute(f"SELECT {COLUMNS} FROM entries ORDER BY place"))
 
 
 def bury(database: sqlite3.Connection, entry: JournalEntry, error: str, code: str, failed_at: float) -> None:
     """Move an entry to the dead letters."""
-    database.execute(BURY, (error, code, failed_at, entry.lane, entry.seq))
+    database.execute(BURY, (entry.lane, entry.seq, error, code, failed_at))
     settle(database, {entry.lane: entry.seq})
 
 

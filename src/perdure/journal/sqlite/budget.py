@@ -1,0 +1,33 @@
+"""How much time the event loop may spend on the journal itself."""
+
+import asyncio
+import time
+
+SECONDS_A_TURN = 0.002
+"""What writes may take in one turn of the loop; and a single one that takes longer is a slow disk's."""
+SECONDS_TO_RECOVER = 1.0
+"""How long a slow disk's writes are left to the thread before the loop tries again."""
+
+
+class Budget:
+    """Allows the loop to write for two milliseconds in each of its turns, and not at all for a while on a slow disk."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._spent = 0.0
+        self._slow_until = 0.0
+
+    def allows(self) -> bool:
+        """Return whether the loop may write now."""
+        return self._spent < SECONDS_A_TURN and time.monotonic() >= self._slow_until
+
+    def spend(self, seconds: float) -> None:
+        """Count what a write took."""
+        if not self._spent:
+            self._loop.call_soon(self._next_turn)
+        self._spent += seconds
+        if seconds > SECONDS_A_TURN:
+            self._slow_until = time.monotonic() + SECONDS_TO_RECOVER
+
+    def _next_turn(self) -> None:
+        self._spent = 0.0
