@@ -5,12 +5,16 @@ import time
 
 SECONDS_A_TURN = 0.002
 """What writes may take in one turn of the loop; and a single one that takes longer is a slow disk's."""
-SECONDS_TO_RECOVER = 1.0
-"""How long a slow disk's writes are left to the thread before the loop tries again."""
+TIMES_TO_RECOVER = 50
+"""For how many times as long as a slow write took, the next ones are left to the thread."""
 
 
 class Budget:
-    """Allows the loop to write for two milliseconds in each of its turns, and not at all for a while on a slow disk."""
+    """Allows the loop to write for two milliseconds in each of its turns, and not for a while after a slow write.
+
+    So slow writes, whether it is the disk or a busy interpreter that makes them slow, cost it two hundredths of its
+    time at most.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -27,7 +31,7 @@ class Budget:
             self._loop.call_soon(self._next_turn)
         self._spent += seconds
         if seconds > SECONDS_A_TURN:
-            self._slow_until = time.monotonic() + SECONDS_TO_RECOVER
+            self._slow_until = time.monotonic() + TIMES_TO_RECOVER * seconds
 
     def _next_turn(self) -> None:
         self._spent = 0.0

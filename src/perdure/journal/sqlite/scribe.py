@@ -9,6 +9,7 @@ import asyncio
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,6 +30,7 @@ T = TypeVar("T")
 Kept = Callable[[Sequence[JournalEntry], JournalError | None], None]
 """Told, on the event loop, of writes that are in the journal now, or of the error that kept them out."""
 SECONDS_TO_SETTLE = 0.05
+SECONDS_TO_TRY_AGAIN = 1.0
 PAGES_WORTH_FREEING = 256
 PAGES_FREED_AT_ONCE = 1024
 SECONDS_TO_STOP = 10.0
@@ -36,13 +38,6 @@ BUSY_MILLISECONDS = 5000
 SECONDS_TO_WATCH = 0.0003
 ENTRIES_BETWEEN_CHECKPOINTS = 500
 LARGEST_AT_ONCE = 16 * 1024
-
-
-class Settled(NamedTuple):
-    """The writes of a lane up to a number may go."""
-
-    lane: int
-    up_to: int
 
 
 class Call(NamedTuple):
@@ -57,7 +52,7 @@ class Idle(NamedTuple):
 
 
 IDLE = Idle()
-Task = JournalEntry | Settled | Call | Idle | None
+Task = JournalEntry | Call | Idle | None
 
 
 class Scribe:
@@ -77,8 +72,9 @@ class Scribe:
         self._budget = Budget(self._loop)
         self._opened: Opened | None = None
         self._last: dict[int, int] = {}
+        self._settled: deque[tuple[int, int]] = deque()
+        self._settling_soon = False
         self._owed: dict[int, int] = {}
-        self._owed_since = 0.0
         self._watch_until = 0.0
         self._replaced: dict[int, int] = {}
         self._syncs = syncs
@@ -137,7 +133,14 @@ class Scribe:
 
     def settle(self, lane: int, up_to: int) -> None:
         """Have writes removed, some time soon: until then their mark in the store speaks for them."""
-        self._queue.put(Settled(lane, up_to))
+        self._settled.append((lane, up_to))
+        if not self._settling_soon:
+            self._settling_soon = True
+            self._loop.call_later(SECONDS_TO_SETTLE, self._settle_now)
+
+    def _settle_now(self) -> None:
+        self._settling_soon = False
+        self._queue.put(IDLE)
 
     async def call(self, work: Callable[[], T]) -> T:
         """Run something on the thread, after all that was asked before; a cancelled caller waits for its end."""
@@ -199,21 +202,18 @@ class Scribe:
     def _shut(self) -> None:
         if self._opened is None or self.broken:
             return
-        if self._owed:
-            self._write([])
+        self._settle()
         try:
             shut(self._in_use.database)
         except sqlite3.Error as error:
             WRITES.warning("the journal was not closed properly: %s", error)
 
     def _next(self) -> Task:
-        """Return what comes next, or IDLE when something is owed and nothing else comes soon."""
+        """Return what comes next, or IDLE when something is still owed and nothing else comes."""
         if (task := self._watch()) is not IDLE:
             return task
-        if not self._owed or self.broken:
-            return self._queue.get()
         try:
-            return self._queue.get(timeout=SECONDS_TO_SETTLE)
+            return self._queue.get(timeout=SECONDS_TO_TRY_AGAIN if self._owed and not self.broken else None)
         except Empty:
             return IDLE
 
@@ -229,11 +229,12 @@ class Scribe:
     def _work(self, task: Task) -> bool:
         """Commit what can be committed together, then do what came behind it; return whether to go on."""
         entries: list[JournalEntry] = []
-        while isinstance(task, JournalEntry | Settled | Idle):
-            if isinstance(task, Settled):
-                self._owe(task)
-            elif isinstance(task, JournalEntry):
+        idle = False
+        while isinstance(task, JournalEntry | Idle):
+            if isinstance(task, JournalEntry):
                 entries.append(task)
+            else:
+                idle = True
             try:
                 task = self._queue.get_nowait()
             except Empty:
@@ -241,19 +242,11 @@ class Scribe:
         with self._turn:
             if entries:
                 self._commit(entries)
-            elif not self.broken:
+            if idle and not self.broken:
                 self._tidy()
             if isinstance(task, Call):
                 self._answer(task)
         return task is not None
-
-    def _owe(self, settled: Settled) -> None:
-        if not self._owed:
-            self._owed_since = time.monotonic()
-        self._owed[settled.lane] = max(settled.up_to, self._owed.get(settled.lane, -1))
-
-    def _must_settle(self) -> bool:
-        return bool(self._owed) and time.monotonic() - self._owed_since >= SECONDS_TO_SETTLE
 
     def _commit(self, entries: list[JournalEntry]) -> None:
         error = self.broken or self._write(entries)
@@ -268,15 +261,23 @@ class Scribe:
         self._kept(entries, error)
 
     def _tidy(self) -> None:
-        """Let go of what is settled, and give space back, now that nobody waits."""
-        if self._must_settle() and self._write([]) is None:
+        """Let go of what is settled, and give space back."""
+        if self._settle() is None:
             self._free()
         if self._unchecked >= ENTRIES_BETWEEN_CHECKPOINTS:
             self._checkpoint()
 
+    def _settle(self) -> JournalError | None:
+        """Remove what is settled; where that fails it stays owed."""
+        with suppress(IndexError):
+            while True:
+                lane, up_to = self._settled.popleft()
+                self._owed[lane] = max(up_to, self._owed.get(lane, -1))
+        return self._write([]) if self._owed else None
+
     def _write(self, entries: list[JournalEntry]) -> JournalError | None:
-        """Write entries down, and remove what is settled when that was put off for long enough."""
-        owed = self._owed if self._must_settle() or not entries else {}
+        """Write entries down, or remove what is owed."""
+        owed = {} if entries else self._owed
         try:
             with self.writing(entries) as database:
                 table.settle(database, owed)
