@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ class Closing:
         finally:
             self.loop.remove_signal_handler(signal.SIGTERM)
             signal.raise_signal(signal.SIGTERM)
+            self.loop.call_soon(sys.exit, 128 + signal.SIGTERM)  # the first process of a container survives signals
 
 
 async def _closed(close: Close) -> None:
