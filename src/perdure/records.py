@@ -54,9 +54,11 @@ class LaneState(NamedTuple):
     """What a journal knows of one lane."""
 
     settled: int
-    """The highest number it has let go of; -1 before the first."""
+    """The highest number it has let go of, committed or dead; -1 before the first."""
     last: int
     """The highest number it ever gave to the lane."""
+    applied: int
+    """The highest number it knows to be in the store."""
 
 
 @dataclass(frozen=True, slots=True)

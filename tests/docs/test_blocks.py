@@ -7,8 +7,10 @@ promises that the Python block before it prints exactly that.
 """
 
 import ast
+import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -82,7 +84,21 @@ def test_a_page_runs_on_neo4j(page, tmp_path, neo4j_server):
     if neo4j_server.password is not None:
         variables["PERDURE_NEO4J__PASSWORD"] = neo4j_server.password
     chosen = [block for block in python_blocks(page) if runs_without_server(block) or needs_server(block)]
-    check_outputs(page, run(page, chosen, tmp_path, variables))
+    try:
+        check_outputs(page, run(page, chosen, tmp_path, variables))
+    finally:
+        remove_marks(neo4j_server, tmp_path)
+
+
+def remove_marks(server, directory):
+    """Remove what the journals in a directory have left in the graph; their directories go with the test."""
+    from neo4j import GraphDatabase  # noqa: PLC0415  an optional extra
+
+    with GraphDatabase.driver(server.uri, auth=server.auth) as driver:
+        for path in directory.rglob("journal.db"):
+            with contextlib.closing(sqlite3.connect(path)) as database:
+                (identity,) = database.execute("SELECT value FROM about WHERE name = 'identity'").fetchone()
+            driver.execute_query("MATCH (k:_JournalMark) WHERE k.id STARTS WITH $of DELETE k", of=identity)
 
 
 @pytest.mark.parametrize("page", pages(), ids=name_of)

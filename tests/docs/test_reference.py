@@ -1,18 +1,24 @@
-"""The reference pages are complete: every setting and every error has its place, and every link leads somewhere."""
+"""The reference pages are complete: every setting, error, command and field has its place, and every link leads on."""
 
 import re
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+import typer
 from pages import ROOT, name_of, pages, prose
 from pydantic import BaseModel
 
+import perdure
 from perdure import errors
+from perdure.cli.app import app
 from perdure.settings import MemorySettings, setting_names
 
 SETTINGS = ROOT / "docs" / "reference" / "settings.md"
 ERRORS = ROOT / "docs" / "reference" / "errors.md"
+COMMANDS = ROOT / "docs" / "reference" / "cli.md"
+WRITES = ROOT / "docs" / "reference" / "writes.md"
 ONLY_IN_CODE = {"memory.on_error"}
 """A function cannot stand in an environment variable."""
 
@@ -29,6 +35,13 @@ def rows(page):
         if line.startswith("| `")
     ]
     return {_CODE.findall(cells[0])[0]: [_CODE.findall(cell) for cell in cells] for cells in table}
+
+
+def sections(page):
+    """Return a page's text below each heading, by the heading without its backquotes."""
+    text = page.read_text(encoding="utf-8")
+    parts = re.split(r"^#+ +(.+?) *$", text, flags=re.MULTILINE)
+    return {heading.replace("`", ""): below for heading, below in zip(parts[1::2], parts[2::2], strict=True)}
 
 
 def default_of(name):
@@ -64,6 +77,42 @@ def test_an_error_stands_in_the_reference_with_its_code(error):
 
 def test_the_warning_stands_in_the_reference():
     assert "`DurabilityWarning`" in ERRORS.read_text(encoding="utf-8")
+
+
+def commands(group=None, name="perdure"):
+    """Yield every command of the program by what is typed, with the names of its own options."""
+    group = group or typer.main.get_command(app)
+    for word, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, f"{name} {word}")
+        else:
+            yield f"{name} {word}", [each for option in command.params for each in option.opts if each[0] == "-"]
+
+
+@pytest.mark.parametrize(
+    ("command", "options"), list(commands()), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_a_command_stands_in_the_reference_with_its_options_and_an_example(command, options):
+    """J11: what the program can do can be looked up."""
+    found = sections(COMMANDS)
+    assert command in found, f"{command} has no heading in {name_of(COMMANDS)}"
+    missing = [option for option in options if f"`{option}" not in found[command] + found["In common"]]
+    assert not missing, f"{name_of(COMMANDS)} does not say what {missing} of {command} are"
+    assert f"\n{command}" in found[command], f"{name_of(COMMANDS)} has no example of {command}"
+
+
+def test_the_reference_has_no_command_that_does_not_exist():
+    assert {heading for heading in sections(COMMANDS) if heading.startswith("perdure ")} == {
+        command for command, _ in commands()
+    }
+
+
+@pytest.mark.parametrize("record", [kind for name in perdure.__all__ if is_dataclass(kind := getattr(perdure, name))])
+def test_a_record_stands_in_the_reference_with_its_fields(record):
+    below = sections(WRITES).get(record.__name__)
+    assert below is not None, f"{record.__name__} is missing in {name_of(WRITES)}"
+    listed = [name for line in below.splitlines() if line.startswith("|") for name in _CODE.findall(line.split("|")[1])]
+    assert {name for name in listed if name.isidentifier()} == {field.name for field in fields(record)}
 
 
 @pytest.mark.parametrize("page", pages(), ids=name_of)

@@ -278,3 +278,21 @@ async def test_an_owner_that_wakes_up_late_applies_nothing(opened, store):
         with pytest.raises(Exception, match="newer owner"):
             await store.apply(batch)
     assert store.values("n") == [0, 1]
+
+
+async def test_a_write_that_failed_last_is_no_sign_of_an_older_graph(opened, store):
+    """J11: the journal let go of it, and the graph never had it."""
+    store.reject("BAD")
+    async with opened() as writer:
+        await writer.submit(NOTE, {"n": 0})
+        await writer.flush()
+        await writer.submit("BAD")
+    async with opened() as writer:
+        assert writer.recovery.findings == ()
+
+
+async def test_dead_letters_are_not_said_to_be_none_where_nobody_looked(store, buffered):
+    """J11: in sync mode there is no journal to look in."""
+    async with buffered(write_mode="sync") as writer:
+        with pytest.raises(ConfigError, match="No journal is open in sync mode"):
+            await writer.dead_letters.list()

@@ -19,7 +19,8 @@ def _forked() -> None:
     _generation = next(_forks)
 
 
-os.register_at_fork(after_in_child=_forked)
+if hasattr(os, "register_at_fork"):  # where there is no fork, there is no such function
+    os.register_at_fork(after_in_child=_forked)
 
 
 def cancelled() -> bool:

@@ -1,6 +1,7 @@
 """SIGTERM, as `docker stop` and service managers send it: close first, then end as the signal asks."""
 
 import asyncio
+import os
 import signal
 import sys
 import threading
@@ -74,7 +75,7 @@ def closing_on_sigterm(close: Close) -> Generator[None]:
 
 
 def _may_handle() -> bool:
-    if threading.current_thread() is not threading.main_thread():
+    if os.name != "posix" or threading.current_thread() is not threading.main_thread():
         return False
     if _closing is not None and _closing.loop is asyncio.get_running_loop():
         return True

@@ -16,8 +16,8 @@ class DeadLetters:
     """Accepted writes that the store refused for good, kept in the journal with the reason.
 
     With a journal on disk they stay until they are sent again or dropped; in memory, the newest 1,000 stay until the
-    process ends. Every method raises ClosedError when the writer is not open, and JournalError when the journal cannot
-    be read or written.
+    process ends. Every method raises ClosedError when the writer is not open, ConfigError in sync mode, which opens no
+    journal of its own, and JournalError when the journal cannot be read or written.
     """
 
     def __init__(
@@ -25,7 +25,7 @@ class DeadLetters:
     ) -> None:
         self._journal = journal
         self._acceptance = acceptance
-        self._check_open = check_open
+        self._check_writer = check_open
         self._drains = drains
 
     async def list(self, limit: int = 100) -> Sequence[DeadLetter]:
@@ -55,6 +55,11 @@ class DeadLetters:
         self._check_open()
         letters = await self._journal.letters(None) if seq is None else [await self._journal.letter(seq)]
         return await self._journal.drop_letters([letter.seq for letter in letters])
+
+    def _check_open(self) -> None:
+        self._check_writer()
+        if not (self._drains or self._journal.durable):
+            raise ConfigError("No journal is open in sync mode.", hint="Set write_mode to 'buffered'.")
 
     async def _again(self, letter: DeadLetter) -> Receipt:
         parameters, size = snapshot(letter.parameters)

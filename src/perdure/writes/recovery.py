@@ -77,11 +77,11 @@ def compare(states: Mapping[int, LaneState], applied: Mapping[int, int], journal
     """Yield a sentence for each lane in which the journal and the store do not belong to the same moment."""
     newest = journal.next_seq - 1
     for lane, seq in sorted(applied.items()):
-        settled = states[lane].settled if lane in states else -1
-        if seq < settled:
+        known = states[lane].applied if lane in states else -1
+        if seq < known:
             yield (
                 f"The graph is older than the journal, as after restoring it from a backup: in lane {lane}, writes "
-                f"{seq + 1} to {settled} were committed to it once and are neither there nor in the journal any more."
+                f"{seq + 1} to {known} were committed to it once and are neither there nor in the journal any more."
             )
         if seq > newest:
             yield (

@@ -138,5 +138,6 @@ def full(room: Room[T], waited: float | None = None) -> QueueFullError:
     return QueueFullError(
         f"{room.count} of {room.max_count} writes ({room.bytes} of {room.max_bytes} bytes) are pending{after}; this "
         "one was not accepted.",
-        hint="Submit it again later, raise max_pending, or look in write_errors and stats() for what holds it up.",
+        hint="Submit it again later, raise the limits (max_pending, max_pending_bytes, max_journal_bytes), or look in "
+        "write_errors and stats() for what holds it up.",
     )

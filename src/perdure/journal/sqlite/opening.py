@@ -47,7 +47,8 @@ def open_database(directory: Path, durability: Durability, max_bytes: int) -> Op
         database = connect(path)
         facts = prepare(database, durability, max_bytes)
         with table.transaction(database):
-            table.note(database, {"epoch": facts["epoch"] + 1, "clean": 0})
+            now = {"epoch": facts["epoch"] + 1, "clean": 0, "durability": durability, "boot": place.boot()}
+            table.note(database, now)
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return Opened(database, facts["identity"], facts["seed"], facts["epoch"] + 1, facts["target"], findings)
 
@@ -62,6 +63,11 @@ def examine(path: Path) -> list[str]:
             f"{str(path)!r} is gone, and its log is still there.", hint="Restore both from a backup."
         )
     log = wal.examine(log_path, PAGE_SIZE)
+    if log.lost_commits and went_down_unsynced(path):
+        return [
+            f"The system went down while the journal in {str(path.parent)!r} was in use with durability 'os': the last "
+            f"{log.lost_commits} commits did not reach the disk in order, and are gone."
+        ]
     if log.lost_commits:
         raise JournalCorruptError(
             f"{str(log_path)!r} is damaged in the middle: {log.lost_commits} commits behind the damage would be lost.",
@@ -70,6 +76,21 @@ def examine(path: Path) -> list[str]:
     if log.torn:
         return [f"The journal's last commit in {str(path.parent)!r} was not whole, as after a crash; it was let go."]
     return []
+
+
+def went_down_unsynced(path: Path) -> bool:
+    """Return whether the system has started anew since a journal that need not survive that was in use.
+
+    What had not reached the disk by then may be missing anywhere in the log.
+    """
+    uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"  # the log, which is in doubt, is not looked at
+    try:
+        with contextlib.closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as database:
+            facts = table.about(database)
+    except sqlite3.Error:
+        return False
+    then = facts.get("boot")
+    return facts.get("durability") == "os" and bool(then) and then != place.boot()
 
 
 def connect(path: Path) -> sqlite3.Connection:

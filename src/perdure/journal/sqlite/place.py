@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import socket
+import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ BALLAST_BYTES = 1024 * 1024
 NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "lustre", "9p", "fuse.sshfs", "davfs")
 VOLATILE = ("tmpfs", "ramfs", "devtmpfs")
 NO_SPACE = 28
+PAUSES = (0.001, 0.004, 0.01, 0.02)
 ELSEWHERE = "Choose a directory on a local disk that this process may write to: data_dir (PERDURE_DATA_DIR)."
 
 
@@ -27,7 +29,8 @@ def make(directory: Path) -> None:
     cannot rely on; JournalFullError when its disk is full.
     """
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in (*reversed(directory.parents), directory):
+            path.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise unusable(directory, error) from error
     system = file_system(directory)
@@ -61,6 +64,14 @@ def file_system(path: Path) -> str:
     return kind
 
 
+def boot() -> str:
+    """Return a name for the time since the system started, or an empty text where it has none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
 class Lock:
     """Holds a directory against every other process, and every other client of this one.
 
@@ -78,7 +89,7 @@ class Lock:
         except OSError as error:
             raise unusable(directory, error) from error
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_patiently(file)
             if os.fstat(file).st_ino != path.stat().st_ino:  # it was removed, and made anew, in between
                 raise BlockingIOError
         except BlockingIOError:
@@ -97,6 +108,18 @@ class Lock:
         if file is not None:
             _held.discard(self)
             os.close(file)
+
+
+def lock_patiently(file: int) -> None:
+    """Lock a file, also while somebody looks for a moment whether it is locked; raises BlockingIOError."""
+    for pause in PAUSES:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(pause)
+        else:
+            return
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def sign(file: int) -> None:

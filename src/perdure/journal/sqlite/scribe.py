@@ -16,7 +16,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
-from perdure.errors import JournalError, JournalFullError
+from perdure.errors import JournalError, JournalFullError, PerdureError
 from perdure.journal.sqlite import place, table
 from perdure.journal.sqlite.budget import Budget
 from perdure.journal.sqlite.opening import Opened, meaning, shut
@@ -307,13 +307,17 @@ class Scribe:
                 return self._write(entries)
         found = meaning(error, self._directory)
         if not isinstance(found, JournalFullError):
-            self.broken = found if isinstance(found, JournalError) else JournalError(str(found))
-            WRITES.error("the journal is broken until it is opened anew: %s", self.broken)
-            return self.broken
+            return self._break(found)
         if self._owed and (entries or place.drop_ballast(self._directory)):
             self._checkpoint("TRUNCATE")
             self._write([])
         return found
+
+    def _break(self, found: PerdureError) -> JournalError:
+        """Write nothing any more: what a failed sync has left behind, nobody knows."""
+        self.broken = found if isinstance(found, JournalError) else JournalError(str(found))
+        WRITES.error("the journal is broken until it is opened anew: %s", self.broken)
+        return self.broken
 
     @contextmanager
     def _patience(self) -> Generator[None]:
@@ -333,9 +337,12 @@ class Scribe:
         """
         self._unchecked = 0
         self._asked = False
-        with suppress(sqlite3.Error):
+        try:
             self._in_use.database.execute(f"PRAGMA wal_checkpoint({how})").fetchall()
             table.note(self._in_use.database, {"clean": 0})
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR"):
+                self._break(meaning(error, self._directory))
 
     def _free(self) -> None:
         """Give pages that are no longer used back to the disk."""

@@ -16,7 +16,7 @@ APPLICATION = 0x50455244
 COLUMNS = "lane, seq, previous, accepted_at, key, statement, parameters, size, failures, checksum"
 SCHEMA = f"""
 CREATE TABLE about (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE lanes (lane INTEGER PRIMARY KEY, settled INTEGER NOT NULL);
+CREATE TABLE lanes (lane INTEGER PRIMARY KEY, settled INTEGER NOT NULL, applied INTEGER NOT NULL DEFAULT -1);
 CREATE TABLE entries (
     place INTEGER PRIMARY KEY, lane INTEGER NOT NULL, seq INTEGER NOT NULL, previous INTEGER NOT NULL,
     accepted_at REAL NOT NULL, key TEXT, statement TEXT NOT NULL, parameters TEXT NOT NULL, size INTEGER NOT NULL,
@@ -40,8 +40,11 @@ INSERT = f"""
 INSERT INTO entries (place, {COLUMNS})
 VALUES ((?1 << {LANE_BITS}) + ?2, {", ".join(f"?{number}" for number in range(1, 11))})"""
 SETTLED = """
-INSERT INTO lanes (lane, settled) VALUES (?, ?)
-ON CONFLICT (lane) DO UPDATE SET settled = max(settled, excluded.settled)"""
+INSERT INTO lanes (lane, settled) VALUES (?1, ?2)
+ON CONFLICT (lane) DO UPDATE SET settled = max(settled, ?2)"""
+APPLIED = """
+INSERT INTO lanes (lane, settled, applied) VALUES (?1, ?2, ?2)
+ON CONFLICT (lane) DO UPDATE SET settled = max(settled, ?2), applied = max(applied, ?2)"""
 TRIM = f"DELETE FROM entries WHERE place BETWEEN (?1 << {LANE_BITS}) AND (?1 << {LANE_BITS}) + ?2"
 PAGE = f"SELECT {COLUMNS} FROM entries WHERE {PLACES} ORDER BY place LIMIT ?3"
 BURY = f"""
@@ -82,10 +85,13 @@ def note(database: sqlite3.Connection, facts: Mapping[str, Any]) -> None:
 
 def states(database: sqlite3.Connection) -> dict[int, LaneState]:
     """Return how far each lane is settled, and its last number."""
-    found = {lane: LaneState(settled, settled) for lane, settled in database.execute("SELECT lane, settled FROM lanes")}
+    found = {
+        lane: LaneState(settled, settled, applied)
+        for lane, settled, applied in database.execute("SELECT lane, settled, applied FROM lanes")
+    }
     for lane, last in database.execute("SELECT lane, max(seq) FROM entries GROUP BY lane"):
-        settled = found[lane].settled if lane in found else -1
-        found[lane] = LaneState(settled, max(settled, last))
+        known = found.get(lane, LaneState(-1, -1, -1))
+        found[lane] = known._replace(last=max(known.settled, last))
     return found
 
 
@@ -95,9 +101,9 @@ def highest(database: sqlite3.Connection) -> int:
 
 
 def settle(database: sqlite3.Connection, up_to: Mapping[int, int]) -> None:
-    """Let go of the writes of some lanes, each up to a number."""
+    """Let go of the writes of some lanes, each up to a number: they are in the store."""
     database.executemany(TRIM, up_to.items())
-    database.executemany(SETTLED, up_to.items())
+    database.executemany(APPLIED, up_to.items())
 
 
 def forget_lanes(database: sqlite3.Connection) -> None:
@@ -145,7 +151,8 @@ def rows(database: sqlite3.Connection) -> Iterator[Row]:
 def bury(database: sqlite3.Connection, entry: JournalEntry, error: str, code: str, failed_at: float) -> None:
     """Move an entry to the dead letters."""
     database.execute(BURY, (entry.lane, entry.seq, error, code, failed_at))
-    settle(database, {entry.lane: entry.seq})
+    database.execute(TRIM, (entry.lane, entry.seq))
+    database.execute(SETTLED, (entry.lane, entry.seq))
 
 
 def letters(database: sqlite3.Connection, limit: int | None = None) -> list[DeadLetter]:
