@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import pytest
 
-from perdure import BufferedWriter, ConfigError
+from perdure import BufferedWriter, ConfigError, JournalCorruptError
 from perdure.journal.sqlite import SqliteJournal
 from perdure.testing import FakeGraphStore, wait_until
 
@@ -296,3 +296,32 @@ async def test_dead_letters_are_not_said_to_be_none_where_nobody_looked(store, b
     async with buffered(write_mode="sync") as writer:
         with pytest.raises(ConfigError, match="No journal is open in sync mode"):
             await writer.dead_letters.list()
+
+
+@pytest.mark.parametrize("durability", ["os", "disk"])
+async def test_a_gap_in_the_log_after_a_power_cut(store, tmp_path, monkeypatch, durability):
+    """J2, J6: reported where nothing was promised for that case, refused where it was, or where there was no cut."""
+    here, copy = tmp_path / "here" / "main", tmp_path / "copy" / "main"
+    store.hold()
+    journal = SqliteJournal(here, durability=durability)
+    async with BufferedWriter(store, journal=journal, write_mode="buffered", close_timeout_seconds=0) as writer:
+        for n in range(20):
+            await writer.submit(NOTE, {"n": n})
+        shutil.copytree(here, copy)
+    store.release()
+    log = copy / "journal.db-wal"
+    content = bytearray(log.read_bytes())
+    content[32 + 10 * 4120 : 32 + 11 * 4120] = bytes(4120)
+    log.write_bytes(content)
+    with pytest.raises(JournalCorruptError, match="damaged in the middle"):
+        await SqliteJournal(copy).open()
+    monkeypatch.setattr("perdure.journal.sqlite.place.boot", lambda: "another")
+    if durability == "disk":
+        with pytest.raises(JournalCorruptError, match="damaged in the middle"):
+            await SqliteJournal(copy).open()
+        return
+    async with BufferedWriter(store, journal=SqliteJournal(copy), write_mode="buffered") as writer:
+        assert "did not reach the disk in order" in writer.recovery.findings[0]
+        left = writer.recovery.left
+    assert 0 < left < 20
+    assert store.values("n") == list(range(left))

@@ -55,7 +55,7 @@ def open_database(directory: Path, durability: Durability, max_bytes: int) -> Op
 
 def examine(path: Path) -> list[str]:
     """Look at the files before SQLite does, since it would mend them without a word; return what it will mend."""
-    if path.exists() and path.stat().st_size and path.read_bytes()[:16] != MAGIC:
+    if path.exists() and beginning(path) not in (b"", MAGIC):
         raise JournalCorruptError(f"{str(path)!r} is not a journal, or its beginning is damaged.", hint=SALVAGE)
     log_path = path.with_name(place.WAL)
     if not path.exists() and log_path.exists() and log_path.stat().st_size:
@@ -64,10 +64,9 @@ def examine(path: Path) -> list[str]:
         )
     log = wal.examine(log_path, PAGE_SIZE)
     if log.lost_commits and went_down_unsynced(path):
-        return [
-            f"The system went down while the journal in {str(path.parent)!r} was in use with durability 'os': the last "
-            f"{log.lost_commits} commits did not reach the disk in order, and are gone."
-        ]
+        where = repr(str(path.parent))
+        gone = f"the last {log.lost_commits} commits did not reach the disk in order, and are gone"
+        return [f"The system went down while the journal in {where} was in use with durability 'os': {gone}."]
     if log.lost_commits:
         raise JournalCorruptError(
             f"{str(log_path)!r} is damaged in the middle: {log.lost_commits} commits behind the damage would be lost.",
@@ -76,6 +75,12 @@ def examine(path: Path) -> list[str]:
     if log.torn:
         return [f"The journal's last commit in {str(path.parent)!r} was not whole, as after a crash; it was let go."]
     return []
+
+
+def beginning(path: Path) -> bytes:
+    """Return the first bytes of a file."""
+    with path.open("rb") as file:
+        return file.read(len(MAGIC))
 
 
 def went_down_unsynced(path: Path) -> bool:
