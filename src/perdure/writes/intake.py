@@ -29,10 +29,23 @@ def check(statement: object, parameters: Mapping[str, Any] | None, key: object, 
     text, copy, size = bind(statement, parameters)
     if key is not None and (not isinstance(key, str) or not key.strip()):
         raise InputError(f"key should be text that is not blank, or None; it is {shorten(repr(key), 40)}.")
+    if not is_text(text) or not is_text(key or ""):
+        raise InputError("The statement or its key holds half of a surrogate pair, which is not text.")
     size += OVERHEAD
     if size > max_bytes:
         raise InputError(f"The write has {size} bytes, and max_pending_bytes is {max_bytes}.", hint="Split it.")
     return Write(text, copy, key, size)
+
+
+def is_text(text: str) -> bool:
+    """Return whether a text can be written down as bytes."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class Repeats:

@@ -251,6 +251,7 @@ class SqliteJournal:
             for seq, letter in enumerate(letters, first_seq):
                 table.insert_letter(opened.database, letter, seq, opened.seed)
             table.note_adopted(opened.database, journal, LETTERS, max(letter.seq for letter in letters))
+            table.note(opened.database, {"highest": first_seq + len(letters) - 1})
 
     async def remove(self) -> None:
         """Close the journal and delete its directory: another one has taken over all that was in it."""

@@ -3,6 +3,7 @@
 import json
 import zlib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from typing import Any, NamedTuple, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -109,22 +110,28 @@ def _escaped(value: Any) -> Any:
 def _untagged(found: dict[str, Any]) -> Any:
     match found.get(TAG):
         case ["datetime", str(text), name, minutes, fold]:
-            return datetime.fromisoformat(text).replace(tzinfo=_in_zone(name, minutes), fold=fold)
+            return _placed(datetime.fromisoformat(text), name, minutes, fold)
         case ["date", str(text)]:
             return date.fromisoformat(text)
         case ["time", str(text), name, minutes, fold]:
-            return time.fromisoformat(text).replace(tzinfo=_in_zone(name, minutes), fold=fold)
+            return time.fromisoformat(text).replace(tzinfo=_fixed(minutes), fold=fold)
         case ["map", items]:
             return dict(cast("list[tuple[str, Any]]", items))
         case _:
             return found
 
 
-def _in_zone(name: str | None, minutes: int | None) -> tzinfo | None:
-    """Return the zone of that name, or where this machine does not know it, the offset it had."""
-    if minutes is None:
-        return None
-    try:
-        return ZoneInfo(name) if name else timezone(timedelta(minutes=minutes))
-    except (ZoneInfoNotFoundError, ValueError):
-        return timezone(timedelta(minutes=minutes))
+def _placed(local: datetime, name: str | None, minutes: int | None, fold: int) -> datetime:
+    """Return a datetime in the zone of that name, or where that does not give the offset it had, at that offset."""
+    if minutes is None or not name:
+        return local.replace(tzinfo=_fixed(minutes), fold=fold)
+    with suppress(ZoneInfoNotFoundError, ValueError):
+        for guess in (fold, 1 - fold):  # zones of pytz tell the two hours apart without a fold
+            placed = local.replace(tzinfo=ZoneInfo(name), fold=guess)
+            if placed.utcoffset() == timedelta(minutes=minutes):
+                return placed
+    return local.replace(tzinfo=_fixed(minutes), fold=fold)
+
+
+def _fixed(minutes: int | None) -> tzinfo | None:
+    return None if minutes is None else timezone(timedelta(minutes=minutes))

@@ -116,7 +116,7 @@ class Scribe:
             previous = self._last.get(entry.lane, -1)
             self._in_use.database.execute(table.INSERT, row(entry, previous, time.time(), self._in_use.seed))
             self._last[entry.lane] = entry.seq
-        except sqlite3.Error:
+        except (sqlite3.Error, TypeError, ValueError):
             return False  # the thread meets the same trouble, and knows what to do about it
         finally:
             self._turn.release()
@@ -285,6 +285,8 @@ class Scribe:
                     table.drop_letters(database, self._replacing(entries))
         except sqlite3.Error as error:
             return self._failed(error, entries)
+        except (TypeError, ValueError) as error:
+            return JournalError(f"A write cannot be written down ({type(error).__name__}); none of its group was kept.")
         if owed:
             self._owed = {}
         return None
@@ -297,7 +299,7 @@ class Scribe:
         now = time.time()
         rows: list[tuple[Any, ...]] = []
         for entry in entries:
-            rows.append(row(entry, self._last.get(entry.lane, -1), now, self._in_use.seed))
+            rows.append(row(entry, self._last.get(entry.lane, -1), entry.accepted_at or now, self._in_use.seed))
             self._last[entry.lane] = entry.seq
         return rows
 
@@ -341,7 +343,7 @@ class Scribe:
             self._in_use.database.execute(f"PRAGMA wal_checkpoint({how})").fetchall()
             table.note(self._in_use.database, {"clean": 0})
         except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR"):
+            if failed_on_disk(error):
                 self._break(meaning(error, self._directory))
 
     def _free(self) -> None:
@@ -358,7 +360,8 @@ class Scribe:
         try:
             result = call.work()
         except sqlite3.Error as error:
-            self._tell(_fail, call.answer, meaning(error, self._directory))
+            found = meaning(error, self._directory)
+            self._tell(_fail, call.answer, self._break(found) if failed_on_disk(error) and self._opened else found)
         except BaseException as error:
             self._tell(_fail, call.answer, error)
             if not isinstance(error, Exception):
@@ -381,6 +384,11 @@ class Scribe:
     def _tell(self, what: Callable[..., None], *arguments: Any) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody is there to be told
             self._loop.call_soon_threadsafe(what, *arguments)
+
+
+def failed_on_disk(error: sqlite3.Error) -> bool:
+    """Return whether a read, a write or a sync of the file failed."""
+    return getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR")
 
 
 def _succeed(answer: asyncio.Future[Any], result: Any) -> None:
