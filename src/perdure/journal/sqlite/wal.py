@@ -7,13 +7,16 @@ still fit each other. The format is described at https://www.sqlite.org/fileform
 """
 
 import struct
+from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 HEADER, FRAME_HEADER = 32, 24
 LITTLE, BIG = b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83"
 WORD = 0xFFFFFFFF
+FRAMES_TO_TELL = 50
 
 
 class Frame(NamedTuple):
@@ -24,7 +27,7 @@ class Frame(NamedTuple):
     """How many pages the database has after it, when it ends a commit; otherwise 0."""
     data: bytes
     current: bool
-    """Whether it says that it is of the log's present run, and not left from one before."""
+    """Whether it is of the log's present run, by what it says or by its checksum, and not left from one before."""
     fits: bool
     """Whether moreover its checksum goes on from the one stored in the frame before it."""
 
@@ -37,7 +40,11 @@ class Log(NamedTuple):
     torn: bool
     """Whether a commit that never became whole lies behind them."""
     lost_commits: int
-    """Whole commits behind them: something before those was damaged."""
+    """Commits that end behind them in a frame that fits: something before those was damaged.
+
+    A crash does not leave such a thing. Pages may reach the disk in any order, but a frame's header shares a page with
+    the end of the frame before it, so a frame that did not get there whole leaves none that fits behind it.
+    """
 
 
 def examine(path: Path, page_size: int) -> Log:
@@ -46,18 +53,13 @@ def examine(path: Path, page_size: int) -> Log:
         return Log(0, torn=False, lost_commits=0)
     used = lost = last = 0
     chained = not header_is_damaged(path)
-    whole = True
     for count, frame in enumerate(frames(path, page_size), 1):
         chained = chained and frame.fits
-        whole = whole and frame.fits
         last = count if frame.current else last
-        if not frame.pages:
-            continue
-        if chained:
+        if frame.pages and chained:
             used = count
-        elif whole:
+        elif frame.pages and frame.fits:
             lost += 1
-        whole = True
     size = path.stat().st_size
     partial = size > 0 and (size - HEADER) % (FRAME_HEADER + page_size) > 0
     return Log(used, torn=last > used or partial, lost_commits=lost)
@@ -65,21 +67,58 @@ def examine(path: Path, page_size: int) -> Log:
 
 def frames(path: Path, page_size: int) -> Iterator[Frame]:
     """Yield the frames in a log's file: of its present run, damaged, or left from a run before."""
+    reading = _reading(path, page_size)
+    seeds, current = reading.seeds, True
+    for block in _blocks(path, page_size):
+        page, pages = struct.unpack(">II", block[:8])
+        stored = struct.unpack(">II", block[16:24])
+        salted = block[8:16] == reading.salts
+        sums = tuple(_sum(block[:8] + block[FRAME_HEADER:], reading.order, seed) for seed in seeds)
+        summed = stored in sums
+        current = salted or (summed and current)
+        yield Frame(page, pages, block[FRAME_HEADER:], current, salted and summed)
+        seeds = (stored,) if summed else (stored, sums[0])
+
+
+class Reading(NamedTuple):
+    """How a log is to be read: what its header says, or what its frames say of a header that is damaged."""
+
+    order: str
+    salts: bytes
+    seeds: tuple[tuple[int, ...], ...]
+
+
+def _reading(path: Path, page_size: int) -> Reading:
     with path.open("rb") as log:
-        header, first = log.read(HEADER), log.read(FRAME_HEADER)
-        if len(first) < FRAME_HEADER:
-            return
-        order = ">" if header[:4] == BIG else "<"
-        salts = first[8:16] if header_is_damaged(path) else header[16:24]
-        seed = struct.unpack(">II", header[24:32])
+        header = log.read(HEADER).ljust(HEADER, b"\0")
+    stored = struct.unpack(">II", header[24:])
+    order = ">" if header[:4] == BIG else "<"
+    if not header_is_damaged(path):
+        return Reading(order, header[16:24], (stored,))
+    salts = Counter(block[8:16] for block in _blocks(path, page_size)).most_common(1)
+    run = salts[0][0] if salts else b""
+    likely = max("<>", key=lambda guess: _fitting(path, page_size, guess, run))
+    return Reading(likely, run, (stored, _sum(header[:24], likely, (0, 0))))
+
+
+def _fitting(path: Path, page_size: int, order: str, salts: bytes) -> int:
+    """Return how many of the first frames of a run fit each other when read in this order of bytes."""
+    seed, fitting = None, 0
+    for block in islice(_blocks(path, page_size), FRAMES_TO_TELL):
+        stored = struct.unpack(">II", block[16:24])
+        if seed is not None and block[8:16] == salts:
+            fitting += _sum(block[:8] + block[FRAME_HEADER:], order, seed) == stored
+        seed = stored
+    return fitting
+
+
+def _blocks(path: Path, page_size: int) -> Iterator[bytes]:
+    """Yield each whole frame's bytes."""
+    size = FRAME_HEADER + page_size
+    with path.open("rb") as log:
         log.seek(HEADER)
-        while len(block := log.read(FRAME_HEADER + page_size)) == FRAME_HEADER + page_size:
-            page, pages = struct.unpack(">II", block[:8])
-            stored = struct.unpack(">II", block[16:24])
-            data = block[FRAME_HEADER:]
-            current = block[8:16] == salts
-            yield Frame(page, pages, data, current, current and _sum(block[:8] + data, order, seed) == stored)
-            seed = stored
+        while len(block := log.read(size)) == size:
+            yield block
 
 
 def header_is_damaged(path: Path) -> bool:
