@@ -18,7 +18,11 @@ PAGE_SIZE = 4096
 PAGES_TO_SPARE = 256
 BUSY_SECONDS = 5.0
 SALVAGE = "Nothing was changed. `perdure journal salvage` writes what can be read into a new journal."
+HEADER_BYTES = 100
 MAGIC = b"SQLite format 3\x00"
+VERSIONS = (b"\x01\x01", b"\x02\x02")
+"""Of the file format, without and with a write-ahead log."""
+TROUBLE_ELSEWHERE = ("SQLITE_BUSY", "SQLITE_IOERR", "SQLITE_CANTOPEN", "SQLITE_NOMEM", "SQLITE_FULL", "SQLITE_PERM")
 
 
 class Opened(NamedTuple):
@@ -42,8 +46,9 @@ def open_database(directory: Path, durability: Durability, max_bytes: int) -> Op
     path = directory / place.DATABASE
     findings = examine(path)
     with explained(directory):
-        if path.exists() and path.stat().st_size:
-            verify(path)
+        if size_of(path):
+            with damage_named(directory):
+                verify(path)
         database = connect(path)
         facts = prepare(database, durability, max_bytes)
         with table.transaction(database):
@@ -55,10 +60,10 @@ def open_database(directory: Path, durability: Durability, max_bytes: int) -> Op
 
 def examine(path: Path) -> list[str]:
     """Look at the files before SQLite does, since it would mend them without a word; return what it will mend."""
-    if path.exists() and beginning(path) not in (b"", MAGIC):
+    if path.exists() and not is_database(beginning(path)):
         raise JournalCorruptError(f"{str(path)!r} is not a journal, or its beginning is damaged.", hint=SALVAGE)
     log_path = path.with_name(place.WAL)
-    if not path.exists() and log_path.exists() and log_path.stat().st_size:
+    if not size_of(path) and size_of(log_path):
         raise JournalCorruptError(
             f"{str(path)!r} is gone, and its log is still there.", hint="Restore both from a backup."
         )
@@ -77,10 +82,20 @@ def examine(path: Path) -> list[str]:
     return []
 
 
+def size_of(path: Path) -> int:
+    """Return a file's size; one that is not there has none."""
+    return path.stat().st_size if path.exists() else 0
+
+
 def beginning(path: Path) -> bytes:
     """Return the first bytes of a file."""
     with path.open("rb") as file:
-        return file.read(len(MAGIC))
+        return file.read(HEADER_BYTES)
+
+
+def is_database(header: bytes) -> bool:
+    """Return whether a file begins as one of our databases does, or is empty."""
+    return not header or (header.startswith(MAGIC) and header[18:20] in VERSIONS)
 
 
 def went_down_unsynced(path: Path) -> bool:
@@ -112,6 +127,7 @@ def connect(path: Path) -> sqlite3.Connection:
         timeout=BUSY_SECONDS,
         check_same_thread=False,
     )
+    table.prepare(database)
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(database))
     return database
 
@@ -122,7 +138,7 @@ def looking_at(path: Path) -> Generator[sqlite3.Connection]:
     has_log = path.with_name(place.WAL).exists()
     uri = f"{path.resolve().as_uri()}?mode=ro{'' if has_log else '&immutable=1'}"
     with contextlib.closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS)) as database:
-        yield database
+        yield table.prepare(database)
 
 
 def prepare(database: sqlite3.Connection, durability: Durability, max_bytes: int) -> dict[str, Any]:
@@ -143,6 +159,12 @@ def prepare(database: sqlite3.Connection, durability: Durability, max_bytes: int
                 database.execute(statement)
             table.note(database, facts)
     return table.about(database)
+
+
+def widen(database: sqlite3.Connection) -> None:
+    """Let the database grow a little more than it may, for what makes room again or must not be lost."""
+    (pages,) = database.execute("PRAGMA max_page_count").fetchone()
+    database.execute(f"PRAGMA max_page_count = {pages + PAGES_TO_SPARE}")
 
 
 def check_format(database: sqlite3.Connection) -> None:
@@ -177,8 +199,29 @@ def verify(path: Path) -> None:
             raise JournalCorruptError(f"The journal in {str(path.parent)!r} is damaged: {problem}.", hint=SALVAGE)
 
 
+@contextlib.contextmanager
+def damage_named(directory: Path) -> Generator[None]:
+    """Call damage what SQLite cannot make sense of, whatever SQLite calls it."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorname", "").startswith(TROUBLE_ELSEWHERE):
+            raise
+        raise damaged(directory, error) from error
+
+
+def damaged(directory: Path, error: sqlite3.Error) -> JournalCorruptError:
+    """Return the error for a database that SQLite cannot read."""
+    return JournalCorruptError(f"The journal in {str(directory)!r} is damaged: {error}.", hint=SALVAGE)
+
+
 def first_problem(database: sqlite3.Connection, seed: int) -> str:
-    """Return what is wrong with the first entry that is not as it was written, or an empty text."""
+    """Return what is wrong with the first row that is not as it was written, or an empty text."""
+    if place_of_damage := table.unsealed(database):
+        return f"a row of its table {place_of_damage!r} is not what was written"
+    for letter in table.letter_rows(database):
+        if not intact(letter, seed):
+            return f"dead letter {letter.seq!r} is not what was written"
     last = {lane: state.settled for lane, state in table.states(database).items()}
     for row in table.rows(database):
         if not intact(row, seed):
@@ -247,13 +290,13 @@ def meaning(error: sqlite3.Error, directory: Path) -> JournalError | ConfigError
     """Return what an error of SQLite means for the journal."""
     name = getattr(error, "sqlite_errorname", None) or ""
     where = repr(str(directory))
-    if name.startswith("SQLITE_FULL"):
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR_SHM")) and (name == "SQLITE_FULL" or place.is_full(directory)):
         return JournalFullError(
             f"The disk of {where} is full, or the journal has reached max_journal_bytes; this write was not accepted.",
             hint="Free some space, or let it drain: committed writes make room by themselves.",
         )
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return JournalCorruptError(f"The journal in {where} is damaged: {error}.", hint=SALVAGE)
+        return damaged(directory, error)
     if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):
         return ConfigError(f"{where} cannot hold the journal: {error}.", hint=place.ELSEWHERE)
     return JournalError(
@@ -261,3 +304,8 @@ def meaning(error: sqlite3.Error, directory: Path) -> JournalError | ConfigError
         "may or may not be kept.",
         hint="Look at the disk, then make a new client: it replays what was accepted.",
     )
+
+
+def failed_on_disk(error: sqlite3.Error) -> bool:
+    """Return whether a read, a write or a sync of the file failed."""
+    return getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR")

@@ -15,6 +15,7 @@ from perdure.errors import ConfigError, JournalFullError, JournalLockedError, sh
 
 DATABASE, WAL, LOCK, BALLAST = "journal.db", "journal.db-wal", "lock", "ballast"
 BALLAST_BYTES = 1024 * 1024
+LEAST_BYTES = 64 * 1024
 NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "lustre", "9p", "fuse.sshfs", "davfs")
 VOLATILE = ("tmpfs", "ramfs", "devtmpfs")
 NO_SPACE = 28
@@ -188,6 +189,15 @@ def locked(path: Path) -> JournalLockedError:
 def siblings(directory: Path) -> list[Path]:
     """Return the other directories beside this one that hold a journal."""
     return sorted(path.parent for path in directory.parent.glob(f"*/{DATABASE}") if path.parent != directory)
+
+
+def is_full(directory: Path) -> bool:
+    """Return whether the disk of a directory has no room for anything."""
+    try:
+        system = os.statvfs(directory)
+    except OSError:
+        return False
+    return system.f_bavail * system.f_frsize < LEAST_BYTES
 
 
 def sync_directories(directory: Path) -> None:

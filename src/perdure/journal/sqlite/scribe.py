@@ -14,13 +14,14 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from perdure.errors import JournalError, JournalFullError, PerdureError
 from perdure.journal.sqlite import place, table
 from perdure.journal.sqlite.budget import Budget
-from perdure.journal.sqlite.opening import Opened, meaning, shut
+from perdure.journal.sqlite.opening import Opened, failed_on_disk, meaning, shut, widen
 from perdure.journal.sqlite.record import row
+from perdure.journal.sqlite.tasks import IDLE, Call, Idle, Task, fail, succeed
 from perdure.records import JournalEntry
 from perdure.runtime.home import uninterrupted
 from perdure.telemetry import WRITES
@@ -38,21 +39,6 @@ BUSY_MILLISECONDS = 5000
 SECONDS_TO_WATCH = 0.0003
 ENTRIES_BETWEEN_CHECKPOINTS = 500
 LARGEST_AT_ONCE = 16 * 1024
-
-
-class Call(NamedTuple):
-    """Something to run on the thread, in its place in the order."""
-
-    work: Callable[[], Any]
-    answer: asyncio.Future[Any]
-
-
-class Idle(NamedTuple):
-    """Nothing else is to be done at present."""
-
-
-IDLE = Idle()
-Task = JournalEntry | Call | Idle | None
 
 
 class Scribe:
@@ -82,8 +68,14 @@ class Scribe:
         self._underway = 0
         self._unchecked = 0
         self._asked = self._patient = False
+        self._in_hand: list[Task] = []
         self._ended = self._loop.create_future()
         self._thread = threading.Thread(target=self._run, name="perdure journal", daemon=True)
+
+    def check(self) -> None:
+        """Raise JournalError when the journal is broken."""
+        if self.broken is not None:
+            raise type(self.broken)(self.broken.message, hint=self.broken.hint)
 
     def start(self) -> None:
         """Start the thread."""
@@ -94,8 +86,7 @@ class Scribe:
 
         A dead letter it replaces is removed in the same commit. Raises JournalError when the journal is broken.
         """
-        if self.broken is not None:
-            raise self.broken
+        self.check()
         if replacing is None and self._may_write_at_once(entry) and self._write_at_once(entry):
             return True
         if replacing is not None:
@@ -144,8 +135,7 @@ class Scribe:
 
     async def call(self, work: Callable[[], T]) -> T:
         """Run something on the thread, after all that was asked before; a cancelled caller waits for its end."""
-        if self.broken is not None:
-            raise self.broken
+        self.check()
         call = Call(work, self._loop.create_future())
         self._queue.put(call)
         return await uninterrupted(call.answer)
@@ -197,7 +187,7 @@ class Scribe:
             raise
         finally:
             self._refuse_the_rest()
-            self._tell(_succeed, self._ended, None)
+            self._tell(succeed, self._ended, None)
 
     def _shut(self) -> None:
         if self._opened is None or self.broken:
@@ -239,13 +229,16 @@ class Scribe:
                 task = self._queue.get_nowait()
             except Empty:
                 break
+        self._in_hand = [*entries, task]
         with self._turn:
             if entries:
                 self._commit(entries)
+                self._in_hand = [task]
             if idle and not self.broken:
                 self._tidy()
             if isinstance(task, Call):
                 self._answer(task)
+        self._in_hand = []
         return task is not None
 
     def _commit(self, entries: list[JournalEntry]) -> None:
@@ -358,44 +351,44 @@ class Scribe:
     def _answer(self, call: Call) -> None:
         """Run a call; what it raises is its caller's."""
         try:
-            result = call.work()
+            result = self._with_room(call.work)
         except sqlite3.Error as error:
             found = meaning(error, self._directory)
-            self._tell(_fail, call.answer, self._break(found) if failed_on_disk(error) and self._opened else found)
+            self._tell(fail, call.answer, self._break(found) if failed_on_disk(error) and self._opened else found)
         except BaseException as error:
-            self._tell(_fail, call.answer, error)
+            self._tell(fail, call.answer, error)
             if not isinstance(error, Exception):
                 raise
         else:
-            self._tell(_succeed, call.answer, result)
+            self._tell(succeed, call.answer, result)
+
+    def _with_room(self, work: Callable[[], Any]) -> Any:
+        """Run something that has to be written down, if need be in the space that was set aside."""
+        try:
+            return work()
+        except sqlite3.Error as error:
+            if self._opened is None or not isinstance(meaning(error, self._directory), JournalFullError):
+                raise
+        place.drop_ballast(self._directory)
+        widen(self._in_use.database)
+        self._settle()
+        self._checkpoint("TRUNCATE")
+        return work()
 
     def _refuse_the_rest(self) -> None:
         """Leave nobody waiting for a thread that has ended."""
         error = self.broken or JournalError("The journal is closed.")
         self.broken = error
+        left = self._in_hand
         with suppress(Empty):
             while True:
-                item = self._queue.get_nowait()
-                if isinstance(item, JournalEntry):
-                    self._tell(self._told, [item], error)
-                elif isinstance(item, Call):
-                    self._tell(_fail, item.answer, error)
+                left.append(self._queue.get_nowait())
+        for task in left:
+            if isinstance(task, JournalEntry):
+                self._tell(self._told, [task], error)
+            elif isinstance(task, Call):
+                self._tell(fail, task.answer, error)
 
     def _tell(self, what: Callable[..., None], *arguments: Any) -> None:
         with suppress(RuntimeError):  # the loop is closed: nobody is there to be told
             self._loop.call_soon_threadsafe(what, *arguments)
-
-
-def failed_on_disk(error: sqlite3.Error) -> bool:
-    """Return whether a read, a write or a sync of the file failed."""
-    return getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR")
-
-
-def _succeed(answer: asyncio.Future[Any], result: Any) -> None:
-    if not answer.done():
-        answer.set_result(result)
-
-
-def _fail(answer: asyncio.Future[Any], error: BaseException) -> None:
-    if not answer.done():
-        answer.set_exception(error)

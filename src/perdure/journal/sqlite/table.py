@@ -1,6 +1,7 @@
 """The journal's tables, and every statement that is run on them. All of it runs on the journal's one thread."""
 
 import sqlite3
+import zlib
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,8 +16,10 @@ FORMAT = 1
 APPLICATION = 0x50455244
 COLUMNS = "lane, seq, previous, accepted_at, key, statement, parameters, size, failures, checksum"
 SCHEMA = f"""
-CREATE TABLE about (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE lanes (lane INTEGER PRIMARY KEY, settled INTEGER NOT NULL, applied INTEGER NOT NULL DEFAULT -1);
+CREATE TABLE about (name TEXT PRIMARY KEY, value, seal INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE lanes (
+    lane INTEGER PRIMARY KEY, settled INTEGER NOT NULL, applied INTEGER NOT NULL, seal INTEGER NOT NULL
+);
 CREATE TABLE entries (
     place INTEGER PRIMARY KEY, lane INTEGER NOT NULL, seq INTEGER NOT NULL, previous INTEGER NOT NULL,
     accepted_at REAL NOT NULL, key TEXT, statement TEXT NOT NULL, parameters TEXT NOT NULL, size INTEGER NOT NULL,
@@ -25,10 +28,12 @@ CREATE TABLE entries (
 CREATE TABLE dead_letters (
     lane INTEGER NOT NULL, seq INTEGER PRIMARY KEY, previous INTEGER NOT NULL, accepted_at REAL NOT NULL, key TEXT,
     statement TEXT NOT NULL, parameters TEXT NOT NULL, size INTEGER NOT NULL, failures INTEGER NOT NULL,
-    checksum INTEGER NOT NULL, error TEXT NOT NULL, code TEXT NOT NULL, failed_at REAL NOT NULL
+    checksum INTEGER NOT NULL, error TEXT NOT NULL, code TEXT NOT NULL, failed_at REAL NOT NULL,
+    seal INTEGER NOT NULL
 );
 CREATE TABLE adopted (
-    journal TEXT NOT NULL, lane INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (journal, lane)
+    journal TEXT NOT NULL, lane INTEGER NOT NULL, seq INTEGER NOT NULL, seal INTEGER NOT NULL,
+    PRIMARY KEY (journal, lane)
 ) WITHOUT ROWID;
 PRAGMA application_id = {APPLICATION};
 PRAGMA user_version = {FORMAT};
@@ -39,19 +44,32 @@ PLACES = f"place > (?1 << {LANE_BITS}) + ?2 AND place < (?1 + 1 << {LANE_BITS})"
 INSERT = f"""
 INSERT INTO entries (place, {COLUMNS})
 VALUES ((?1 << {LANE_BITS}) + ?2, {", ".join(f"?{number}" for number in range(1, 11))})"""
+NOTE = "INSERT OR REPLACE INTO about (name, value, seal) VALUES (?1, ?2, crc(?1, ?2))"
 SETTLED = """
-INSERT INTO lanes (lane, settled) VALUES (?1, ?2)
-ON CONFLICT (lane) DO UPDATE SET settled = max(settled, ?2)"""
+INSERT INTO lanes (lane, settled, applied, seal) VALUES (?1, ?2, -1, crc(?1, ?2, -1))
+ON CONFLICT (lane) DO UPDATE
+SET settled = max(settled, ?2), seal = crc(lane, max(settled, ?2), applied)"""
 APPLIED = """
-INSERT INTO lanes (lane, settled, applied) VALUES (?1, ?2, ?2)
-ON CONFLICT (lane) DO UPDATE SET settled = max(settled, ?2), applied = max(applied, ?2)"""
+INSERT INTO lanes (lane, settled, applied, seal) VALUES (?1, ?2, ?2, crc(?1, ?2, ?2))
+ON CONFLICT (lane) DO UPDATE
+SET settled = max(settled, ?2), applied = max(applied, ?2), seal = crc(lane, max(settled, ?2), max(applied, ?2))"""
+ADOPTED = "INSERT OR REPLACE INTO adopted (journal, lane, seq, seal) VALUES (?1, ?2, ?3, crc(?1, ?2, ?3))"
+UNSEALED = """
+SELECT 'about' FROM about WHERE seal <> crc(name, value)
+UNION ALL SELECT 'lanes' FROM lanes WHERE seal <> crc(lane, settled, applied)
+UNION ALL SELECT 'adopted' FROM adopted WHERE seal <> crc(journal, lane, seq)
+UNION ALL SELECT 'dead_letters' FROM dead_letters WHERE seal <> crc(checksum, error, code, failed_at)
+LIMIT 1"""
+"""The tables with a row that is not as it was sealed; the entries have checksums of their own."""
 TRIM = f"DELETE FROM entries WHERE place BETWEEN (?1 << {LANE_BITS}) AND (?1 << {LANE_BITS}) + ?2"
 PAGE = f"SELECT {COLUMNS} FROM entries WHERE {PLACES} ORDER BY place LIMIT ?3"
 BURY = f"""
-INSERT OR REPLACE INTO dead_letters ({COLUMNS}, error, code, failed_at)
-SELECT {COLUMNS}, ?3, ?4, ?5 FROM entries WHERE place = (?1 << {LANE_BITS}) + ?2"""
+INSERT OR REPLACE INTO dead_letters ({COLUMNS}, error, code, failed_at, seal)
+SELECT {COLUMNS}, ?3, ?4, ?5, crc(checksum, ?3, ?4, ?5) FROM entries WHERE place = (?1 << {LANE_BITS}) + ?2"""
 LETTER = f"SELECT {COLUMNS}, error, code, failed_at FROM dead_letters"
-INSERT_LETTER = f"INSERT INTO dead_letters ({COLUMNS}, error, code, failed_at) VALUES ({', '.join('?' * 13)})"
+INSERT_LETTER = f"""
+INSERT INTO dead_letters ({COLUMNS}, error, code, failed_at, seal)
+VALUES ({", ".join(f"?{number}" for number in range(1, 14))}, crc(?10, ?11, ?12, ?13))"""
 
 HIGHEST = """
 SELECT coalesce(max(seq), -1) FROM (
@@ -73,6 +91,35 @@ def transaction(database: sqlite3.Connection) -> Generator[None]:
         raise
 
 
+def prepare(database: sqlite3.Connection) -> sqlite3.Connection:
+    """Teach a connection what the statements here need, and to read text that is damaged; return it."""
+    database.create_function("crc", -1, crc, deterministic=True)
+    database.text_factory = text_of
+    return database
+
+
+def text_of(content: bytes) -> str:
+    """Return a text, also one that is damaged: its checksum will say so."""
+    return content.decode("utf-8", "surrogateescape")
+
+
+def crc(*values: object) -> int:
+    """Return a checksum of a row's values."""
+    text = "\0".join(value if isinstance(value, str) else repr(value) for value in values)
+    return zlib.crc32(text.encode("utf-8", "surrogateescape"))
+
+
+def unsealed(database: sqlite3.Connection) -> str:
+    """Return the name of a table with a row that is not as it was written, or an empty text."""
+    found = database.execute(UNSEALED).fetchone()
+    return found[0] if found else ""
+
+
+def letter_rows(database: sqlite3.Connection) -> Iterator[Row]:
+    """Yield every dead letter's row, as it stands."""
+    return (Row(*values) for values in database.execute(f"SELECT {COLUMNS} FROM dead_letters ORDER BY seq"))
+
+
 def about(database: sqlite3.Connection) -> dict[str, Any]:
     """Return what the journal says of itself."""
     return dict(database.execute("SELECT name, value FROM about"))
@@ -80,7 +127,7 @@ def about(database: sqlite3.Connection) -> dict[str, Any]:
 
 def note(database: sqlite3.Connection, facts: Mapping[str, Any]) -> None:
     """Write down what the journal says of itself."""
-    database.executemany("INSERT OR REPLACE INTO about (name, value) VALUES (?, ?)", facts.items())
+    database.executemany(NOTE, facts.items())
 
 
 def states(database: sqlite3.Connection) -> dict[int, LaneState]:
@@ -108,7 +155,7 @@ def settle(database: sqlite3.Connection, up_to: Mapping[int, int]) -> None:
 
 def forget_lanes(database: sqlite3.Connection) -> None:
     """Forget how far the lanes of another graph are settled; their numbers are not given again."""
-    database.execute("INSERT OR REPLACE INTO about VALUES ('highest', ?)", (highest(database),))
+    note(database, {"highest": highest(database)})
     database.execute("DELETE FROM lanes")
 
 
@@ -214,4 +261,4 @@ def adopted_up_to(database: sqlite3.Connection, journal: str) -> dict[int, int]:
 
 def note_adopted(database: sqlite3.Connection, journal: str, lane: int, seq: int) -> None:
     """Write down how much of another journal's lane is taken over."""
-    database.execute("INSERT OR REPLACE INTO adopted (journal, lane, seq) VALUES (?, ?, ?)", (journal, lane, seq))
+    database.execute(ADOPTED, (journal, lane, seq))
