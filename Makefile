@@ -9,7 +9,7 @@ UV := $(shell command -v uv 2>/dev/null)
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
-EXTRAS := '.[demo,neo4j]'
+EXTRAS := '.[neo4j]'
 
 # $(call venv,DIR): make an empty environment. $(call install,DIR,WHAT): put packages into it.
 ifdef UV
@@ -20,7 +20,7 @@ venv = $(if $(PYTHON),$(PYTHON) -m venv $(1) && $(1)/bin/python -m pip install -
 install = $(1)/bin/python -m pip install --quiet $(2)
 endif
 
-.PHONY: help demo test check format bench neo4j clean
+.PHONY: help demo test crash check format bench neo4j clean
 
 help: ## say what there is to make
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -30,6 +30,10 @@ demo: $(VENV)/.demo ## watch an agent's turns stop waiting (ARGS="--neo4j URI", 
 
 test: $(VENV)/.test ## run every test, also against a real Neo4j (ARGS="-k name")
 	@$(BIN)/python -m pytest $(ARGS)
+
+crash: ROUNDS ?= 100
+crash: $(VENV)/.test ## kill, cut the power, fill the disk, flip bits, again and again (ROUNDS=100, ARGS="-k kill")
+	@PERDURE_TEST_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/crash $(ARGS)
 
 check: $(VENV)/.check ## format, lint, types, import rules and the fast tests, in half a minute
 	@$(BIN)/ruff format --check --quiet .

@@ -195,7 +195,7 @@ async def test_a_journal_that_is_held_or_for_another_graph_is_not_adopted(opened
 async def test_a_journal_does_not_end_in_another_graph(opened, store):
     """J3: refused while writes wait in it; without any it may serve another graph from then on."""
     await left_behind(opened, store, 3, target="one graph")
-    with pytest.raises(ConfigError, match="holds 3 writes for one graph"):
+    with pytest.raises(ConfigError, match="holds 3 writes and 0 dead letters for one graph"):
         await opened(target="another graph").start()
     async with opened(target="one graph") as writer:
         await writer.flush()

@@ -7,10 +7,12 @@ import json
 import signal
 import sys
 from collections.abc import Awaitable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 
+from rich.console import Console
+
+from perdure.demo import report
 from perdure.demo.figures import figures_of
 from perdure.demo.passes import Mode, OnTurn, Run, run_demo
 from perdure.demo.statements import BAD_STATEMENT
@@ -25,8 +27,6 @@ DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo and return its exit code."""
     options = parser().parse_args(arguments)
-    if not options.json and find_spec("rich") is None:
-        return complain("The demo prints with rich, which is not installed: pip install 'perdure[demo]'", FAILED)
     try:
         turns = load_turns(options.input, options.limit)
     except InputError as error:
@@ -87,10 +87,6 @@ def run_quietly(turns: Sequence[Turn], options: argparse.Namespace) -> int:
 
 def run_on_screen(turns: Sequence[Turn], options: argparse.Namespace) -> int:
     """Run both passes with progress, and print the report."""
-    from rich.console import Console  # noqa: PLC0415  rich is an optional extra
-
-    from perdure.demo import report  # noqa: PLC0415
-
     console = Console()
     source = str(options.input) if options.input else "the conversation shipped with it"
     report.print_title(console, len(turns), source, options.neo4j or "the embedded store")

@@ -64,7 +64,8 @@ class MemoryJournal:
 
     async def letters(self, limit: int | None) -> Sequence[DeadLetter]:
         """Return the newest dead letters, oldest first."""
-        return list(self._letters.values())[-limit if limit else None :]
+        letters = list(self._letters.values())
+        return letters if limit is None else letters[max(0, len(letters) - limit) :]
 
     async def letter(self, seq: int) -> DeadLetter:
         """Return one dead letter; raises NotFoundError."""

@@ -13,7 +13,7 @@ from anyio import CapacityLimiter, to_thread
 
 from perdure.errors import ConfigError, JournalError, JournalLockedError, PerdureError
 from perdure.journal.sqlite import place, table
-from perdure.journal.sqlite.opening import Opened, has_entries_for, new_identity, open_database, orphaned
+from perdure.journal.sqlite.opening import AUTO, Opened, has_entries_for, new_identity, open_database, orphaned
 from perdure.journal.sqlite.scribe import Kept, Scribe
 from perdure.records import Backlog, DeadLetter, Durability, JournalEntry, LaneState
 
@@ -21,8 +21,6 @@ T = TypeVar("T")
 
 LETTERS = -1
 """Stands for dead letters where lanes are noted."""
-AUTO = "auto"
-"""The name that means: the first free one of `auto-1`, `auto-2` and so on."""
 GIB = 1024**3
 
 
@@ -129,12 +127,13 @@ class SqliteJournal:
         target = self._target or opened.target
         facts: dict[str, str] = {"target": target}
         if opened.target not in ("", target):
-            waiting = table.backlog(opened.database).count
-            if waiting:
+            waiting, dead = table.backlog(opened.database).count, table.count_letters(opened.database)
+            if waiting or dead:
                 raise ConfigError(
-                    f"The journal in {str(self.directory)!r} holds {waiting} writes for {opened.target}, and this "
-                    f"client writes to {target}.",
-                    hint="Connect to that graph once to drain it, or name another journal: memory.journal_name.",
+                    f"The journal in {str(self.directory)!r} holds {waiting} writes and {dead} dead letters for "
+                    f"{opened.target}, and this client writes to {target}.",
+                    hint="Connect to that graph once to drain it (dead letters: send them again or drop them), or name "
+                    "another journal: memory.journal_name.",
                 )
             facts["identity"] = self.identity = new_identity()
             self._states = {}

@@ -16,7 +16,10 @@ from perdure.telemetry import WRITES
 
 PAGE_SIZE = 4096
 PAGES_TO_SPARE = 256
+SHORT_LOG = 64 * 1024
 BUSY_SECONDS = 5.0
+AUTO = "auto"
+"""The name that means: the first free one of `auto-1`, `auto-2` and so on."""
 SALVAGE = "Nothing was changed. `perdure journal salvage` writes what can be read into a new journal."
 HEADER_BYTES = 100
 MAGIC = b"SQLite format 3\x00"
@@ -54,7 +57,7 @@ def open_database(directory: Path, durability: Durability, max_bytes: int) -> Op
         with table.transaction(database):
             now = {"epoch": facts["epoch"] + 1, "clean": 0, "durability": durability, "boot": place.boot()}
             table.note(database, now)
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        fold_log(database)
     return Opened(database, facts["identity"], facts["seed"], facts["epoch"] + 1, facts["target"], findings)
 
 
@@ -64,9 +67,7 @@ def examine(path: Path) -> list[str]:
         raise JournalCorruptError(f"{str(path)!r} is not a journal, or its beginning is damaged.", hint=SALVAGE)
     log_path = path.with_name(place.WAL)
     if not size_of(path) and size_of(log_path):
-        raise JournalCorruptError(
-            f"{str(path)!r} is gone, and its log is still there.", hint="Restore both from a backup."
-        )
+        raise JournalCorruptError(f"{str(path)!r} is gone, and its log is still there.", hint=SALVAGE)
     log = wal.examine(log_path, PAGE_SIZE)
     if log.lost_commits and went_down_unsynced(path):
         where = repr(str(path.parent))
@@ -161,6 +162,15 @@ def prepare(database: sqlite3.Connection, durability: Durability, max_bytes: int
     return table.about(database)
 
 
+def fold_log(database: sqlite3.Connection, *, shrink: bool = False) -> None:
+    """Fold the log into the database and begin it anew: a database in use has a log that is not empty, always."""
+    if shrink:
+        database.execute(f"PRAGMA journal_size_limit = {SHORT_LOG}").fetchall()
+    database.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
+    table.note(database, {"clean": 0})
+    database.execute("PRAGMA journal_size_limit = -1").fetchall()
+
+
 def widen(database: sqlite3.Connection) -> None:
     """Let the database grow a little more than it may, for what makes room again or must not be lost."""
     (pages,) = database.execute("PRAGMA max_page_count").fetchone()
@@ -182,7 +192,7 @@ def check_format(database: sqlite3.Connection) -> None:
 
 def verify(path: Path) -> None:
     """Refuse a database in which something is missing or changed."""
-    has_log = path.with_name(place.WAL).exists()
+    has_log = size_of(path.with_name(place.WAL)) > 0
     with looking_at(path) as database:
         if not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             return
@@ -190,11 +200,11 @@ def verify(path: Path) -> None:
         facts = table.about(database)
         if not (facts.get("clean") or has_log):
             raise JournalCorruptError(
-                f"{place.WAL} is missing from {str(path.parent)!r}: what was in it is not known.",
+                f"{place.WAL} is missing from {str(path.parent)!r}, or empty: what was in it is not known.",
                 hint=f"Restore it. {SALVAGE}",
             )
         (said,) = database.execute("PRAGMA quick_check(1)").fetchone()
-        problem = said if said != "ok" else first_problem(database, facts["seed"])
+        problem = said.splitlines()[-1] if said != "ok" else first_problem(database, facts["seed"])
         if problem:
             raise JournalCorruptError(f"The journal in {str(path.parent)!r} is damaged: {problem}.", hint=SALVAGE)
 
@@ -244,6 +254,8 @@ def orphaned(directory: Path) -> list[Path]:
 
 def has_entries_for(directory: Path, target: str) -> bool:
     """Return whether a journal that nobody holds has writes left for a graph; those for another one are logged."""
+    if directory.name == AUTO:
+        return any(has_entries_for(path, target) for path in directory.parent.glob(f"{AUTO}-*"))
     if not (directory / place.DATABASE).exists() or place.is_locked(directory) or not has_entries(directory):
         return False
     with contextlib.suppress(sqlite3.Error), looking_at(directory / place.DATABASE) as database:

@@ -219,13 +219,14 @@ def fill_ballast(directory: Path) -> bool:
     except OSError:
         return False
     try:
-        os.pwrite(file, bytes(BALLAST_BYTES), 0)
+        written = os.pwrite(file, bytes(BALLAST_BYTES), 0)
     except OSError:
-        path.unlink(missing_ok=True)
-        return False
+        written = 0
     finally:
         os.close(file)
-    return True
+    if written < BALLAST_BYTES:
+        path.unlink(missing_ok=True)
+    return written == BALLAST_BYTES
 
 
 def drop_ballast(directory: Path) -> bool:

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from perdure.errors import JournalError, JournalFullError, PerdureError
 from perdure.journal.sqlite import place, table
 from perdure.journal.sqlite.budget import Budget
-from perdure.journal.sqlite.opening import Opened, failed_on_disk, meaning, shut, widen
+from perdure.journal.sqlite.opening import Opened, failed_on_disk, fold_log, meaning, shut, widen
 from perdure.journal.sqlite.record import row
 from perdure.journal.sqlite.tasks import IDLE, Call, Idle, Task, fail, succeed
 from perdure.records import JournalEntry
@@ -38,6 +38,8 @@ SECONDS_TO_STOP = 10.0
 BUSY_MILLISECONDS = 5000
 SECONDS_TO_WATCH = 0.0003
 ENTRIES_BETWEEN_CHECKPOINTS = 500
+MOST_CHECKPOINTS_PUT_OFF = 10
+"""While writes keep coming, the log may grow to this many times its length."""
 LARGEST_AT_ONCE = 16 * 1024
 
 
@@ -200,21 +202,24 @@ class Scribe:
 
     def _next(self) -> Task:
         """Return what comes next, or IDLE when something is still owed and nothing else comes."""
-        if (task := self._watch()) is not IDLE:
-            return task
+        with suppress(Empty):
+            return self._watch()
         try:
             return self._queue.get(timeout=SECONDS_TO_TRY_AGAIN if self._owed and not self.broken else None)
         except Empty:
             return IDLE
 
     def _watch(self) -> Task:
-        """Look for the next task a moment longer after a commit: to be woken takes as long as a commit does."""
+        """Look for the next task a moment longer after a commit, since to be woken takes as long as a commit does.
+
+        Raises Empty when none comes.
+        """
         while time.monotonic() < self._watch_until:
             try:
                 return self._queue.get_nowait()
             except Empty:
                 time.sleep(0)
-        return IDLE
+        raise Empty
 
     def _work(self, task: Task) -> bool:
         """Commit what can be committed together, then do what came behind it; return whether to go on."""
@@ -246,7 +251,8 @@ class Scribe:
         self._tell(self._told, entries, error)
         self._watch_until = time.monotonic() + SECONDS_TO_WATCH
         self._unchecked += len(entries)
-        if self._unchecked >= ENTRIES_BETWEEN_CHECKPOINTS and self._queue.empty():
+        due = self._unchecked / ENTRIES_BETWEEN_CHECKPOINTS
+        if due >= MOST_CHECKPOINTS_PUT_OFF or (due >= 1 and self._queue.empty()):
             self._checkpoint()
 
     def _told(self, entries: list[JournalEntry], error: JournalError | None) -> None:
@@ -304,7 +310,7 @@ class Scribe:
         if not isinstance(found, JournalFullError):
             return self._break(found)
         if self._owed and (entries or place.drop_ballast(self._directory)):
-            self._checkpoint("TRUNCATE")
+            self._checkpoint(shrink=True)
             self._write([])
         return found
 
@@ -325,16 +331,15 @@ class Scribe:
             self._patient = False
             self._in_use.database.execute("PRAGMA busy_timeout = 0")
 
-    def _checkpoint(self, how: str = "RESTART") -> None:
+    def _checkpoint(self, *, shrink: bool = False) -> None:
         """Fold the log into the database, and begin it anew, since the first write to a new log waits for the disk.
 
-        The file of the log keeps its size, which makes the next syncs faster, unless `how` is TRUNCATE.
+        The file of the log keeps its size, which makes the next syncs faster, unless it is to shrink.
         """
         self._unchecked = 0
         self._asked = False
         try:
-            self._in_use.database.execute(f"PRAGMA wal_checkpoint({how})").fetchall()
-            table.note(self._in_use.database, {"clean": 0})
+            fold_log(self._in_use.database, shrink=shrink)
         except sqlite3.Error as error:
             if failed_on_disk(error):
                 self._break(meaning(error, self._directory))
@@ -345,7 +350,7 @@ class Scribe:
             (free,) = self._in_use.database.execute("PRAGMA freelist_count").fetchone()
             if free >= PAGES_WORTH_FREEING:
                 self._in_use.database.execute(f"PRAGMA incremental_vacuum({PAGES_FREED_AT_ONCE})").fetchall()
-                self._checkpoint("TRUNCATE")
+                self._checkpoint(shrink=True)
                 place.fill_ballast(self._directory)
 
     def _answer(self, call: Call) -> None:
@@ -372,7 +377,7 @@ class Scribe:
         place.drop_ballast(self._directory)
         widen(self._in_use.database)
         self._settle()
-        self._checkpoint("TRUNCATE")
+        self._checkpoint(shrink=True)
         return work()
 
     def _refuse_the_rest(self) -> None:

@@ -1,0 +1,16 @@
+"""The command line: parses what is typed, calls the library, prints what comes back; nothing else.
+
+Exit code 0 is done, 1 failed, 2 wrong use. With `--json`, standard output is always one JSON document. Modules import
+only from those before them: screen, options, clients, status, dead_letters, journal, app.
+"""
+
+import sys
+
+
+def main() -> None:
+    """Run `perdure` with what was typed, and end the process with its exit code."""
+    try:
+        from perdure.cli.app import run  # noqa: PLC0415  a system without what it needs gets a sentence
+    except ModuleNotFoundError as error:
+        sys.exit(f"perdure: this system has no {error.name}, which the command line needs.")
+    sys.exit(run(sys.argv[1:]))

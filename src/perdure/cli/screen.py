@@ -1,0 +1,200 @@
+"""What a person or a program gets to see: tables, sentences and progress on a terminal, or one JSON document."""
+
+import json
+import logging
+import math
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from datetime import UTC, date, datetime
+from datetime import time as time_of_day
+from pathlib import Path
+from typing import Any, cast
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from perdure.errors import PerdureError, shorten
+
+Told = Callable[[int, int], None]
+"""Told how much of a long work is done, and how much there is."""
+STYLES = {"good": "green", "warning": "yellow", "bad": "bold red"}
+BYTES_STEP = 1024
+REPORTED_ANYWAY = ("a write failed for good", "close stopped")
+SPANS = ((86400.0, "days"), (3600.0, "h"), (60.0, "min"))
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console that takes every text as it is."""
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+def say(text: str = "", style: str | None = None) -> None:
+    """Print a sentence."""
+    _print(console(), text, style)
+
+
+def complain(text: str) -> None:
+    """Print a sentence to standard error."""
+    _print(console(stderr=True), text, None)
+
+
+def _print(screen: Console, text: str, style: str | None) -> None:
+    """Print a sentence, on lines of a terminal's width, or on one line for whoever else reads it."""
+    screen.print(Text(printable(text)), style=style, soft_wrap=not screen.is_terminal)
+
+
+def emit(document: object) -> None:
+    """Print a JSON document."""
+    print(json.dumps(plain(document), ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def plain(value: object) -> Any:  # noqa: PLR0911  one line a kind of value
+    """Return a value as JSON has it: records as objects, times in ISO form, errors as what they say."""
+    match value:
+        case PerdureError():
+            return {"code": value.code, "message": value.message, "hint": value.hint}
+        case Path():
+            return str(value)
+        case date() | time_of_day():
+            return value.isoformat()
+        case float():
+            return value if math.isfinite(value) else str(value)
+        case Mapping():
+            return {str(name): plain(item) for name, item in cast("Mapping[object, object]", value).items()}
+        case list() | tuple():
+            return [plain(item) for item in cast("Sequence[object]", value)]
+        case _ if is_dataclass(value) and not isinstance(value, type):
+            return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
+        case _:
+            return value
+
+
+def pretty(parameters: Mapping[str, Any]) -> str:
+    """Return parameters as a person reads them."""
+    return printable(json.dumps(plain(parameters), ensure_ascii=False, indent=2))
+
+
+# -- words
+
+
+def printable(text: str) -> str:
+    """Return text in which nothing can steer a terminal."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else repr(sign)[1:-1] for sign in text)
+
+
+def line(text: str, limit: int) -> str:
+    """Return the beginning of a text on one line."""
+    return printable(shorten(text, limit))
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return a number with its noun."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def size(number: int) -> str:
+    """Return a number of bytes with a unit that suits it."""
+    if number < BYTES_STEP:
+        return f"{number} bytes"
+    value, units = float(number), ["KiB", "MiB", "GiB"]
+    while (value := value / BYTES_STEP) >= BYTES_STEP and len(units) > 1:
+        units.pop(0)
+    return f"{value:.1f} {units[0]}"
+
+
+def span(seconds: float) -> str:
+    """Return a time that has passed with a unit that suits it."""
+    for unit, name in SPANS:
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{max(0.0, seconds):.0f} s"
+
+
+def age(since: float | datetime) -> str:
+    """Return how long ago something was."""
+    return span(time.time() - (since.timestamp() if isinstance(since, datetime) else since))
+
+
+def moment(when: datetime) -> str:
+    """Return a time to the second, in UTC."""
+    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def instant(seconds: float) -> datetime | None:
+    """Return seconds since 1970 as a datetime in UTC; None for what damage has made of them."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, OSError, TypeError, ValueError):
+        return None
+
+
+def moment_of(text: str) -> str:
+    """Return a time in ISO form as `moment` does, or the text itself when it is none."""
+    try:
+        return moment(datetime.fromisoformat(text))
+    except ValueError:
+        return text
+
+
+# -- tables
+
+
+def sheet(rows: Sequence[tuple[str, str | Text]]) -> Table:
+    """Return names and values under each other."""
+    table = Table.grid(padding=(0, 2), pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(name, value if isinstance(value, Text) else Text(printable(value)))
+    return table
+
+
+def listing(*columns: str, right: Sequence[str] = ()) -> Table:
+    """Return an empty table; the last column has what room there is, and folds."""
+    table = Table(header_style="bold", expand=False)
+    for name in columns:
+        last = name == columns[-1]
+        table.add_column(name, justify="right" if name in right else "left", overflow="fold", no_wrap=not last)
+    return table
+
+
+def cell(text: str, style: str = "") -> Text:
+    """Return a text for a table."""
+    return Text(printable(text), style=style)
+
+
+# -- while it takes long
+
+
+@contextmanager
+def progress(what: str, *, quiet: bool = False) -> Generator[Told]:
+    """Yield what is to be told of the progress; a bar shows it, on a terminal only."""
+    screen = console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    hidden = quiet or not screen.is_terminal
+    with Progress(*columns, console=screen, transient=True, disable=hidden) as bar, warnings_on(bar.console):
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def warnings_on(screen: Console) -> Generator[None]:
+    """Print what the library warns of, above the bar."""
+
+    class Printing(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if not record.getMessage().startswith(REPORTED_ANYWAY):
+                _print(screen, f"perdure: {record.getMessage()}", "yellow")
+
+    logger, handler = logging.getLogger("perdure"), Printing(logging.WARNING)
+    propagated, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagated

@@ -1,0 +1,18 @@
+"""Journal tests work on real files; nothing in them may block the event loop."""
+
+import os
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _nothing_in_perdure_blocks(nothing_blocks):
+    """Watch every test."""
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch):
+    """Take the settings of whoever runs the tests out of the environment."""
+    for name in list(os.environ):
+        if name.upper().startswith("PERDURE_"):
+            monkeypatch.delenv(name)
