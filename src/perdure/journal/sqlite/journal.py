@@ -137,10 +137,11 @@ class SqliteJournal:
                 )
             facts["identity"] = self.identity = new_identity()
             self._states = {}
-        with table.transaction(opened.database):
-            table.note(opened.database, facts)
-            if not self._states:
-                table.forget_lanes(opened.database)
+        if opened.target != target:
+            with table.transaction(opened.database):
+                table.note(opened.database, facts)
+                if not self._states:
+                    table.forget_lanes(opened.database)
 
     async def resume(self, applied: Mapping[int, int]) -> Backlog:
         """Let go of what the store has applied already, by lane, and return what is left to commit.

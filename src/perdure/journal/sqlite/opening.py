@@ -49,16 +49,26 @@ def open_database(directory: Path, durability: Durability, max_bytes: int) -> Op
     path = directory / place.DATABASE
     findings = examine(path)
     with explained(directory):
-        if size_of(path):
-            with damage_named(directory):
-                verify(path)
-        database = connect(path)
-        facts = prepare(database, durability, max_bytes)
-        with table.transaction(database):
-            now = {"epoch": facts["epoch"] + 1, "clean": 0, "durability": durability, "boot": place.boot()}
-            table.note(database, now)
-        fold_log(database)
-    return Opened(database, facts["identity"], facts["seed"], facts["epoch"] + 1, facts["target"], findings)
+        try:
+            return begin(path, durability, max_bytes, findings)
+        except sqlite3.OperationalError as error:
+            if not isinstance(meaning(error, directory), JournalFullError) or not place.drop_ballast(directory):
+                raise
+        return begin(path, durability, max_bytes, findings)
+
+
+def begin(path: Path, durability: Durability, max_bytes: int, findings: list[str]) -> Opened:
+    """Open a database that has been examined, write down who uses it from now on, and begin a new log."""
+    if size_of(path):
+        with damage_named(path.parent):
+            verify(path)
+    database = connect(path)
+    facts = prepare(database, durability, max_bytes)
+    epoch = facts["epoch"] + 1
+    with table.transaction(database):
+        table.note(database, {"epoch": epoch, "clean": 0, "durability": durability, "boot": place.boot()})
+    fold_log(database, path.parent)
+    return Opened(database, facts["identity"], facts["seed"], epoch, facts["target"], findings)
 
 
 def examine(path: Path) -> list[str]:
@@ -145,11 +155,11 @@ def looking_at(path: Path) -> Generator[sqlite3.Connection]:
 def prepare(database: sqlite3.Connection, durability: Durability, max_bytes: int) -> dict[str, Any]:
     """Set the database up, make its tables when it is new, and return what it says of itself."""
     for pragma in (
+        "wal_autocheckpoint = 0",  # first: the next ones may commit, and a checkpoint takes room
         f"page_size = {PAGE_SIZE}",
         "auto_vacuum = INCREMENTAL",
         "journal_mode = WAL",
         f"synchronous = {'FULL' if durability == 'disk' else 'NORMAL'}",
-        "wal_autocheckpoint = 0",
         f"max_page_count = {2 * max_bytes // PAGE_SIZE + PAGES_TO_SPARE}",
     ):
         database.execute(f"PRAGMA {pragma}")
@@ -162,8 +172,16 @@ def prepare(database: sqlite3.Connection, durability: Durability, max_bytes: int
     return table.about(database)
 
 
-def fold_log(database: sqlite3.Connection, *, shrink: bool = False) -> None:
-    """Fold the log into the database and begin it anew: a database in use has a log that is not empty, always."""
+def fold_log(database: sqlite3.Connection, directory: Path, *, shrink: bool = False) -> None:
+    """Fold the log into the database and begin it anew: a database in use has a log that is not empty, always.
+
+    Where the disk has no room for the whole of it, the log goes on as it is: half of it would only take the rest of
+    the room.
+    """
+    (pages,) = database.execute("PRAGMA page_count").fetchone()
+    growth = pages * PAGE_SIZE - size_of(directory / place.DATABASE)
+    if growth > 0 and place.free(directory) < growth + place.LEAST_BYTES:
+        return
     if shrink:
         database.execute(f"PRAGMA journal_size_limit = {SHORT_LOG}").fetchall()
     database.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()

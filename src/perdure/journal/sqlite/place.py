@@ -191,13 +191,18 @@ def siblings(directory: Path) -> list[Path]:
     return sorted(path.parent for path in directory.parent.glob(f"*/{DATABASE}") if path.parent != directory)
 
 
-def is_full(directory: Path) -> bool:
-    """Return whether the disk of a directory has no room for anything."""
+def free(directory: Path) -> int:
+    """Return how many bytes a directory's disk has left for us."""
     try:
         system = os.statvfs(directory)
     except OSError:
-        return False
-    return system.f_bavail * system.f_frsize < LEAST_BYTES
+        return 0
+    return system.f_bavail * system.f_frsize
+
+
+def is_full(directory: Path) -> bool:
+    """Return whether the disk of a directory has no room for anything."""
+    return free(directory) < LEAST_BYTES
 
 
 def sync_directories(directory: Path) -> None:
@@ -214,6 +219,10 @@ def sync_directories(directory: Path) -> None:
 def fill_ballast(directory: Path) -> bool:
     """Set space aside for the hour in which the disk is full; return whether there was any."""
     path = directory / BALLAST
+    if path.exists() and path.stat().st_size == BALLAST_BYTES:
+        return True
+    if free(directory) < 2 * BALLAST_BYTES:
+        return False
     try:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError:

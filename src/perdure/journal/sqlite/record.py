@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from time import time as time_now
 from typing import Any, NamedTuple, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -38,6 +39,16 @@ def row(entry: JournalEntry, previous: int, accepted_at: float, seed: int) -> Ro
         entry.failures, 0,
     )  # fmt: skip
     return found._replace(checksum=checksum(found, seed))
+
+
+def rows(entries: Iterable[JournalEntry], last: dict[int, int], seed: int) -> list[Row]:
+    """Return the rows for entries in order; `last` is each lane's last number, and is brought up to date."""
+    now = time_now()
+    made: list[Row] = []
+    for new in entries:
+        made.append(row(new, last.get(new.lane, -1), new.accepted_at or now, seed))
+        last[new.lane] = new.seq
+    return made
 
 
 def checksum(found: Row, seed: int) -> int:

@@ -20,7 +20,7 @@ from perdure.errors import JournalError, JournalFullError, PerdureError
 from perdure.journal.sqlite import place, table
 from perdure.journal.sqlite.budget import Budget
 from perdure.journal.sqlite.opening import Opened, failed_on_disk, fold_log, meaning, shut, widen
-from perdure.journal.sqlite.record import row
+from perdure.journal.sqlite.record import row, rows
 from perdure.journal.sqlite.tasks import IDLE, Call, Idle, Task, fail, succeed
 from perdure.records import JournalEntry
 from perdure.runtime.home import uninterrupted
@@ -171,13 +171,11 @@ class Scribe:
         last = dict(self._last)
         try:
             with table.transaction(self._in_use.database):
-                self._in_use.database.executemany(table.INSERT, self._rows(entries))
+                self._in_use.database.executemany(table.INSERT, rows(entries, self._last, self._in_use.seed))
                 yield self._in_use.database
         except BaseException:
             self._last = last
             raise
-
-    # -- on the thread
 
     def _run(self) -> None:
         try:
@@ -268,11 +266,14 @@ class Scribe:
 
     def _settle(self) -> JournalError | None:
         """Remove what is settled; where that fails it stays owed."""
+        self._collect()
+        return self._write([]) if self._owed else None
+
+    def _collect(self) -> None:
         with suppress(IndexError):
             while True:
                 lane, up_to = self._settled.popleft()
                 self._owed[lane] = max(up_to, self._owed.get(lane, -1))
-        return self._write([]) if self._owed else None
 
     def _write(self, entries: list[JournalEntry]) -> JournalError | None:
         """Write entries down, or remove what is owed."""
@@ -294,14 +295,6 @@ class Scribe:
         """Return the dead letters that these writes stand for again."""
         return [letter for entry in entries if (letter := self._replaced.pop(entry.seq, None)) is not None]
 
-    def _rows(self, entries: Sequence[JournalEntry]) -> list[tuple[Any, ...]]:
-        now = time.time()
-        rows: list[tuple[Any, ...]] = []
-        for entry in entries:
-            rows.append(row(entry, self._last.get(entry.lane, -1), entry.accepted_at or now, self._in_use.seed))
-            self._last[entry.lane] = entry.seq
-        return rows
-
     def _failed(self, error: sqlite3.Error, entries: list[JournalEntry]) -> JournalError | None:
         if getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY") and not self._patient:
             with self._patience():
@@ -309,10 +302,17 @@ class Scribe:
         found = meaning(error, self._directory)
         if not isinstance(found, JournalFullError):
             return self._break(found)
-        if self._owed and (entries or place.drop_ballast(self._directory)):
-            self._checkpoint(shrink=True)
-            self._write([])
-        return found
+        return self._make_room(found, entries) or (found if entries else None)
+
+    def _make_room(self, found: JournalFullError, entries: list[JournalEntry]) -> JournalError | None:
+        """Remove what is settled, if need be in the space that was set aside, and give it back to the disk."""
+        self._collect()
+        if not self._owed or not (entries or place.drop_ballast(self._directory)):
+            return found
+        error = self._write([])
+        if error is None:
+            self._free(1)
+        return error
 
     def _break(self, found: PerdureError) -> JournalError:
         """Write nothing any more: what a failed sync has left behind, nobody knows."""
@@ -339,16 +339,16 @@ class Scribe:
         self._unchecked = 0
         self._asked = False
         try:
-            fold_log(self._in_use.database, shrink=shrink)
+            fold_log(self._in_use.database, self._directory, shrink=shrink)
         except sqlite3.Error as error:
             if failed_on_disk(error):
                 self._break(meaning(error, self._directory))
 
-    def _free(self) -> None:
-        """Give pages that are no longer used back to the disk."""
+    def _free(self, least: int = PAGES_WORTH_FREEING) -> None:
+        """Give pages that are no longer used back to the disk, when they are that many."""
         with suppress(sqlite3.Error):
             (free,) = self._in_use.database.execute("PRAGMA freelist_count").fetchone()
-            if free >= PAGES_WORTH_FREEING:
+            if free >= least:
                 self._in_use.database.execute(f"PRAGMA incremental_vacuum({PAGES_FREED_AT_ONCE})").fetchall()
                 self._checkpoint(shrink=True)
                 place.fill_ballast(self._directory)
@@ -369,10 +369,11 @@ class Scribe:
 
     def _with_room(self, work: Callable[[], Any]) -> Any:
         """Run something that has to be written down, if need be in the space that was set aside."""
+        ready = self._opened is not None
         try:
             return work()
         except sqlite3.Error as error:
-            if self._opened is None or not isinstance(meaning(error, self._directory), JournalFullError):
+            if not ready or not isinstance(meaning(error, self._directory), JournalFullError):
                 raise
         place.drop_ballast(self._directory)
         widen(self._in_use.database)
