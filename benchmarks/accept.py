@@ -1,9 +1,10 @@
 """What accepting a write costs the caller, and for how long the drain holds up the event loop.
 
-Accepting: one call of `try_submit`, and one of `await submit`, with room for all writes and durability "memory". The
+Accepting: one call of `try_submit`, and one of `await submit`, with room for all writes, kept in memory or in a journal
+(durability "os"). `try_submit` does not wait for the journal: most of its calls only hand the write to its thread. The
 stall: how late a task that asks to be woken every millisecond is woken at the worst, while all writes are submitted
-and drained. Two more figures say whose doing that is: how long the loop's thread computed at most between two wakes,
-and how late the task is woken while nothing happens at all, which is the machine's share.
+and drained; see watch.py. Two more figures say whose doing that is: how long the loop's thread computed at most between
+two wakes, and how late the task is woken while nothing happens at all.
 
     python -m benchmarks.accept [--quick] [--json FILE]
 """
@@ -11,20 +12,22 @@ and how late the task is woken while nothing happens at all, which is the machin
 import asyncio
 import gc
 import tempfile
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from time import perf_counter, thread_time
+from time import perf_counter
 
 from benchmarks.cli import Run, main
-from benchmarks.contenders import settings_for
-from benchmarks.figures import Figure, Side, absent, percentile, progress, value
-from benchmarks.scratch import ROOT, Scratch, Write, chain
+from benchmarks.contenders import DURABILITIES, perdure_on
+from benchmarks.figures import Figure, Side, absent, percentile, progress, rotated, value
+from benchmarks.scratch import ROOT, Address, Scratch, Write, chain
+from benchmarks.watch import watched
 from perdure import MemoryClient, MemorySettings
+from perdure.records import Durability
 
 WARM_UP = 400
-TICK_SECONDS, IDLE_SECONDS = 0.001, 1.0
-MOST_TRY_SUBMIT_US, MOST_SUBMIT_US, MOST_STALL_MS = 5.0, 10.0, 10.0
+IDLE_SECONDS = 1.0
+MOST_SUBMIT_US: Mapping[Durability, float] = {"memory": 10.0, "os": 80.0}
+MOST_TRY_SUBMIT_US, MOST_STALL_MS = 5.0, 10.0
 COUNT_ALL = "MATCH (m:Message) RETURN count(m) AS nodes"
 
 
@@ -42,34 +45,7 @@ class Samples:
     drained: list[float] = field(default_factory=list)
 
 
-class Watch:
-    """Keeps how late the event loop was, and how long its thread computed at a stretch, at most, in milliseconds."""
-
-    def __init__(self) -> None:
-        self.longest = 0.0
-        self.computed = 0.0
-
-    async def run(self) -> None:
-        """Watch until cancelled."""
-        while True:
-            due, used = perf_counter() + TICK_SECONDS, thread_time()
-            await asyncio.sleep(TICK_SECONDS)
-            self.longest = max(self.longest, (perf_counter() - due) * 1000)
-            self.computed = max(self.computed, (thread_time() - used) * 1000)
-
-
-@asynccontextmanager
-async def watched() -> AsyncGenerator[Watch]:
-    """Watch the event loop for the time of a block."""
-    gc.collect()
-    watch = Watch()
-    task = asyncio.create_task(watch.run())
-    try:
-        await asyncio.sleep(2 * TICK_SECONDS)
-        yield watch
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
+Found = dict[Durability, Samples]
 
 
 async def warm_up(client: MemoryClient, writes: Sequence[Write]) -> None:
@@ -114,10 +90,11 @@ async def submit_watched(client: MemoryClient, writes: Sequence[Write], samples:
     samples.submit_p99.append(percentile(seconds, 99) * 1e6)
 
 
-async def embedded_round(writes: int, samples: Samples) -> None:
+async def embedded_round(durability: Durability, writes: int, samples: Samples) -> None:
     """Measure a new embedded store, in files, as it is by default."""
     with tempfile.TemporaryDirectory(prefix="perdure-benchmark-") as directory:
-        settings = MemorySettings(store=directory, memory={"write_mode": "buffered", "max_pending": writes})
+        memory = {"write_mode": "buffered", "max_pending": writes, "durability": durability}
+        settings = MemorySettings(store=directory, memory=memory)
         async with MemoryClient(settings) as client:
             await warm_up(client, [Write(ROOT, {"id": "root"}), *chain("root", "warm-", WARM_UP)])
             await try_to_submit(client, chain("root", "first-", writes), samples)
@@ -127,42 +104,51 @@ async def embedded_round(writes: int, samples: Samples) -> None:
             raise RuntimeError(f"{found} nodes are in the graph")
 
 
-async def neo4j_round(run: Run, scratch: Scratch, writes: int, samples: Samples) -> None:
+async def neo4j_round(
+    address: Address, scratch: Scratch, durability: Durability, writes: int, samples: Samples
+) -> None:
     """Measure on the server."""
-    assert run.address is not None
-    async with scratch.plot() as plot, MemoryClient(settings_for(run.address, writes)) as client:
+    async with scratch.plot() as plot, perdure_on(address, writes, durability) as client:
         await warm_up(client, plot.chain("warm", WARM_UP))
         await try_to_submit(client, plot.chain("first", writes), samples)
         await submit_watched(client, plot.chain("second", writes), samples)
         await plot.verify(WARM_UP + 2 * writes)
 
 
-async def measure(run: Run) -> list[Figure]:
-    """Measure both stores; the first round is a warm-up."""
-    writes, rounds = run.scaled(20_000, 5000), run.scaled(5, 3)
-    embedded, neo4j = Samples(), Samples()
+async def in_turns(store: str, rounds: int, measure_one: Callable[[Durability, Samples], Awaitable[None]]) -> Found:
+    """Measure each durability once a round; the first round is a warm-up."""
+    found: Found = {durability: Samples() for durability in DURABILITIES}
     for turn in range(rounds + 1):
-        progress(f"accept: embedded, round {turn} of {rounds}…")
-        await embedded_round(writes, embedded if turn else Samples())
-    if run.address is None:
-        return [*figures_of("embedded", embedded, writes), absent("accept, Neo4j", "no Neo4j server")]
-    async with Scratch.open(run.address) as scratch:
-        for turn in range(rounds + 1):
-            progress(f"accept: Neo4j, round {turn} of {rounds}…")
-            await neo4j_round(run, scratch, writes, neo4j if turn else Samples())
-    return [*figures_of("embedded", embedded, writes), *figures_of("Neo4j", neo4j, writes)]
+        progress(f"accept: {store}, round {turn} of {rounds}…")
+        for durability in rotated(DURABILITIES, turn):
+            await measure_one(durability, found[durability] if turn else Samples())
+    return found
 
 
-def figures_of(store: str, samples: Samples, writes: int) -> list[Figure]:
-    """Return the figures of one store."""
+async def measure(run: Run) -> list[Figure]:
+    """Measure both stores."""
+    writes, rounds, address = run.scaled(20_000, 5000), run.scaled(5, 2), run.address
+    found = await in_turns("embedded", rounds, lambda kept, samples: embedded_round(kept, writes, samples))
+    figures = [figure for kept in DURABILITIES for figure in figures_of("embedded", kept, found[kept], writes)]
+    if address is None:
+        return [*figures, absent("accept, Neo4j", "no Neo4j server")]
+    async with Scratch.open(address) as scratch:
+        found = await in_turns(
+            "Neo4j", rounds, lambda kept, samples: neo4j_round(address, scratch, kept, writes, samples)
+        )
+    return figures + [figure for kept in DURABILITIES for figure in figures_of("Neo4j", kept, found[kept], writes)]
+
+
+def figures_of(store: str, durability: Durability, samples: Samples, writes: int) -> list[Figure]:
+    """Return the figures of one store and durability."""
 
     def of(name: str, values: Sequence[float], unit: str, at_most: float | None = None) -> Figure:
-        return value(f"{store}: {name}", Side("Perdure", values, unit), at_most)
+        return value(f"{store}, {durability}: {name}", Side("Perdure", values, unit), at_most)
 
     return [
         of("try_submit, p50", samples.try_submit_p50, "us", MOST_TRY_SUBMIT_US),
         of("try_submit, p99", samples.try_submit_p99, "us"),
-        of("await submit, p50", samples.submit_p50, "us", MOST_SUBMIT_US),
+        of("await submit, p50", samples.submit_p50, "us", MOST_SUBMIT_US[durability]),
         of("await submit, p99", samples.submit_p99, "us"),
         of(f"longest stall, {writes:,} writes", samples.stall, "ms", MOST_STALL_MS),
         of("longest stretch of computing", samples.computed, "ms"),

@@ -1,16 +1,20 @@
 """Who is measured: Perdure, neo4j-agent-memory, and a loader written by hand, on one server with one driver."""
 
 import asyncio
+import sqlite3
+import tempfile
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from neo4j import AsyncGraphDatabase, AsyncManagedTransaction
 
 from benchmarks.scratch import CREATE, Address, Write
 from perdure import MemoryClient, MemorySettings
+from perdure.records import Durability
 
 BATCH = 200
 """Writes in one transaction: Perdure's default, and the loader's."""
@@ -20,6 +24,9 @@ WARM_UP = 4
 """Writes of both shapes before the clock starts: they open the connection, and have the statements planned."""
 LOAD_NODES = "UNWIND $rows AS row MERGE (m:Message {id: row.id}) SET m.content = row.content"
 LOAD_LINKS = "UNWIND $rows AS row MATCH (a:Message {id: row.a}), (b:Message {id: row.b}) MERGE (a)-[:NEXT]->(b)"
+REMOVE_MARKS = "MATCH (k:_JournalMark) WHERE k.id STARTS WITH $owner DELETE k"
+DURABILITIES: Sequence[Durability] = ("memory", "os")
+"""What accepted means, in every figure about writing: kept in memory, and Perdure's default."""
 RIVAL = "neo4j-agent-memory"
 LOADER = "UNWIND loader"
 
@@ -47,16 +54,37 @@ class Writer:
 Open = Callable[[Address, int], AbstractAsyncContextManager[Writer]]
 
 
-def settings_for(address: Address, max_pending: int) -> MemorySettings:
+def settings_for(address: Address, max_pending: int, durability: Durability, data_dir: str) -> MemorySettings:
     """Return Perdure's settings for a server: buffered, with room for `max_pending` writes, otherwise its defaults."""
     neo4j = {"uri": address.uri, "username": address.username, "password": address.password}
-    return MemorySettings(neo4j=neo4j, memory={"write_mode": "buffered", "max_pending": max_pending})
+    memory = {"write_mode": "buffered", "max_pending": max_pending, "durability": durability}
+    return MemorySettings(neo4j=neo4j, memory=memory, data_dir=data_dir)
 
 
 @asynccontextmanager
-async def perdure_writer(address: Address, max_pending: int) -> AsyncGenerator[Writer]:
+async def perdure_on(address: Address, max_pending: int, durability: Durability) -> AsyncGenerator[MemoryClient]:
+    """Connect Perdure to a server, with a journal that is new, and gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="perdure-benchmark-") as data_dir:
+        async with MemoryClient(settings_for(address, max_pending, durability, data_dir)) as client:
+            yield client
+        await forget_marks(address, Path(data_dir))
+
+
+async def forget_marks(address: Address, data_dir: Path) -> None:
+    """Remove the marks of a journal that nobody will open again."""
+    for path in data_dir.glob("journal/*/journal.db"):
+        with closing(sqlite3.connect(path)) as database:
+            (identity,) = database.execute("SELECT value FROM about WHERE name = 'identity'").fetchone()
+        async with AsyncGraphDatabase.driver(address.uri, auth=address.auth) as driver:
+            await driver.execute_query(REMOVE_MARKS, owner=f"{identity}/")
+
+
+@asynccontextmanager
+async def perdure_writer(
+    address: Address, max_pending: int, durability: Durability = "memory"
+) -> AsyncGenerator[Writer]:
     """Open Perdure as a writer."""
-    async with MemoryClient(settings_for(address, max_pending)) as client:
+    async with perdure_on(address, max_pending, durability) as client:
         yield Writer(client.buffered.submit, client.flush, lambda: len(client.write_errors))
 
 

@@ -3,7 +3,8 @@
 The writes create a message and link it to the one before, in turns. Each side drains the same writes, from the first
 submit until everything is committed, over a connection that is warm; what then stands in the graph is counted. There
 is room for all writes, or for the 200 that are the default of both libraries: that makes no difference to how fast
-neo4j-agent-memory drains, so it is measured once. The loader has its writes as a list.
+neo4j-agent-memory drains, so it is measured once. The loader has its writes as a list. Neither of them keeps anything
+on disk, while Perdure is measured both ways: with accepted writes in memory, and in its journal (durability "os").
 
     python -m benchmarks.drain [--quick] [--json FILE]
 """
@@ -12,6 +13,7 @@ import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from time import perf_counter
 
@@ -20,6 +22,7 @@ from neo4j import AsyncGraphDatabase
 from benchmarks.cli import Run, main
 from benchmarks.contenders import (
     DEFAULT_ROOM,
+    DURABILITIES,
     LOADER,
     RIVAL,
     WARM_UP,
@@ -32,6 +35,7 @@ from benchmarks.contenders import (
 from benchmarks.delay_proxy import ROUND_TRIP_MS, delayed
 from benchmarks.figures import Figure, Side, absent, faster, percentile, progress, rotated, value
 from benchmarks.scratch import Address, Scratch, Write
+from perdure.records import Durability
 
 PRODUCERS = 50
 TIMES_RIVAL, TIMES_LOADER, TIMES_ONE_PRODUCER = 30.0, 0.75, 1.0
@@ -82,40 +86,42 @@ async def in_turns(arms: Mapping[str, Arm], address: Address, scratch: Scratch, 
 
 def arms_for(few: int, many: int, *, producers: bool) -> dict[str, Arm]:
     """Return who is measured: with few writes where neo4j-agent-memory takes part, with many otherwise."""
-    arms = {
-        "few": Arm(perdure_writer, few, few),
-        "few, default room": Arm(perdure_writer, few, DEFAULT_ROOM),
-        "many": Arm(perdure_writer, many, many),
-        "loader": Arm(loader, many, many),
-    }
+    arms = {"loader": Arm(loader, many, many)}
     if rival_is_installed():
         arms["rival"] = Arm(rival_writer, few, few)
-    if producers:
-        arms["one"] = Arm(perdure_writer, many, DEFAULT_ROOM, chains=PRODUCERS)
-        arms["fifty"] = Arm(perdure_writer, many, DEFAULT_ROOM, chains=PRODUCERS, producers=PRODUCERS)
+    for durability in DURABILITIES:
+        ours = partial(perdure_writer, durability=durability)
+        arms[f"few, {durability}"] = Arm(ours, few, few)
+        arms[f"few, default room, {durability}"] = Arm(ours, few, DEFAULT_ROOM)
+        arms[f"many, {durability}"] = Arm(ours, many, many)
+        if producers:
+            arms[f"one, {durability}"] = Arm(ours, many, DEFAULT_ROOM, chains=PRODUCERS)
+            arms[f"fifty, {durability}"] = Arm(ours, many, DEFAULT_ROOM, chains=PRODUCERS, producers=PRODUCERS)
     return arms
 
 
-def figures_of(rates: Rates, way: str, few: int, many: int) -> list[Figure]:
-    """Return what the rates say, beside each other."""
+def figures_of(rates: Rates, way: str, durability: Durability, few: int, many: int) -> list[Figure]:
+    """Return what the rates say of one durability, beside each other."""
 
     def side(who: str, arm: str) -> Side:
         return Side(who, rates[arm], "/s")
 
     figures: list[Figure] = []
+    way = f"{way}, {durability}"
     for arm, room in {"few": "", "few, default room": f", room for {DEFAULT_ROOM}"}.items():
         name = f"drain {few:,} writes, {way}{room}"
         target = TIMES_RIVAL if arm == "few" else None
+        ours = side("Perdure", f"{arm}, {durability}")
         if "rival" in rates:
-            figures.append(faster(name, side("Perdure", arm), side(RIVAL, "rival"), target))
+            figures.append(faster(name, ours, side(RIVAL, "rival"), target))
         else:
-            figures.append(absent(name, f"{RIVAL} is not installed", side("Perdure", arm)))
-    figures.append(
-        faster(f"drain {many:,} writes, {way}", side("Perdure", "many"), side(LOADER, "loader"), TIMES_LOADER)
-    )
-    if "fifty" in rates:
+            figures.append(absent(name, f"{RIVAL} is not installed", ours))
+    ours = side("Perdure", f"many, {durability}")
+    figures.append(faster(f"drain {many:,} writes, {way}", ours, side(LOADER, "loader"), TIMES_LOADER))
+    if f"fifty, {durability}" in rates:
         name = f"{PRODUCERS} producers, {many:,} writes, {way}, room for {DEFAULT_ROOM}"
-        figures.append(faster(name, side("Perdure", "fifty"), side("one producer", "one"), TIMES_ONE_PRODUCER))
+        ours, one = side("Perdure", f"fifty, {durability}"), side("one producer", f"one, {durability}")
+        figures.append(faster(name, ours, one, TIMES_ONE_PRODUCER))
     return figures
 
 
@@ -139,19 +145,21 @@ async def measure(run: Run) -> list[Figure]:
     """Measure on the server itself, and then with the proxy between."""
     if run.address is None:
         return [absent("drain", "no Neo4j server")]
-    few, many, rounds = run.scaled(2000, 400), run.scaled(20_000, 4000), run.scaled(5, 3)
+    few, many, rounds = run.scaled(2000, 200), run.scaled(20_000, 4000), run.scaled(5, 2)
     figures: list[Figure] = []
     async with Scratch.open(run.address) as scratch:
         progress(f"drain: {rounds} rounds directly…")
         rates = await in_turns(arms_for(few, many, producers=True), run.address, scratch, rounds)
-        figures += figures_of(rates, "direct", few, many)
+        for durability in DURABILITIES:
+            figures += figures_of(rates, "direct", durability, few, many)
         with delayed(run.address.uri, ROUND_TRIP_MS) as uri:
             progress(f"drain: {rounds} rounds with {ROUND_TRIP_MS:g} ms of network…")
             away = run.address._replace(uri=uri)
             added = await longer_by_ms(run.address, away)
             figures.append(value("the proxy adds to each round trip", Side("the proxy", [added], "ms")))
             rates = await in_turns(arms_for(few, many, producers=False), away, scratch, rounds)
-            figures += figures_of(rates, f"+{ROUND_TRIP_MS:g} ms", few, many)
+            for durability in DURABILITIES:
+                figures += figures_of(rates, f"+{ROUND_TRIP_MS:g} ms", durability, few, many)
     return figures
 
 

@@ -3,8 +3,10 @@
 import json
 import os
 import platform
+import sqlite3
 import statistics
 import sys
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import perdure
+from perdure.journal.sqlite.place import VOLATILE, file_system
 
 T = TypeVar("T")
 HEADINGS = ("", "Perdure", "beside it", "ratio", "target", "")
@@ -102,9 +105,15 @@ def shorter(name: str, ours: Side, other: Side, at_least: float | None = None) -
     return Figure(name, ours, other, ratios, None if at_least is None else Target(at_least, at_least=True))
 
 
-def value(name: str, ours: Side, at_most: float | None = None) -> Figure:
+def longer(name: str, ours: Side, other: Side, at_most: float | None = None) -> Figure:
+    """Return the figure of two sizes or waits that should be small: how many times the other's ours is."""
+    ratios = [mine / theirs for mine, theirs in zip(ours.values, other.values, strict=True)]
+    return Figure(name, ours, other, ratios, None if at_most is None else Target(at_most, at_least=False))
+
+
+def value(name: str, ours: Side, at_most: float | None = None, *, note: str = "") -> Figure:
     """Return the figure of values that are compared with nothing but their target."""
-    return Figure(name, ours, target=None if at_most is None else Target(at_most, at_least=False))
+    return Figure(name, ours, target=None if at_most is None else Target(at_most, at_least=False), note=note)
 
 
 def absent(name: str, why: str, ours: Side | None = None) -> Figure:
@@ -151,11 +160,18 @@ def machine(server: str, load_before: float | None) -> dict[str, str]:
     return {
         "machine": f"{processor()}, {cores()} cores, {platform.system()} {platform.machine()}",
         "load": "unknown" if load_before is None else f"{load_before:.1f} before",
-        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "python": f"{platform.python_implementation()} {platform.python_version()}, SQLite {sqlite3.sqlite_version}",
+        "disk": disk(),
         "packages": f"perdure {perdure.__version__}, {packages}",
         "server": server,
         "date": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
     }
+
+
+def disk() -> str:
+    """Return the file system of the temporary directory, where everything on disk is measured."""
+    system = file_system(Path(tempfile.gettempdir()))
+    return f"{system or 'unknown'}{', kept in memory: set TMPDIR to a directory on a disk' * (system in VOLATILE)}"
 
 
 def cores() -> int:

@@ -3,63 +3,42 @@
 Each store is measured in a process of its own. The writes set the content of the same thousand messages over and over,
 so that the graph does not grow, and what grows is the writer's. After a warm-up, the growth of the process's resident
 memory is taken where it is highest. The null store acknowledges each batch a little later and keeps nothing: it shows
-the writer alone, with its room full all the time.
+the writer alone, with its room full all the time. Accepted writes are kept in memory, or in a journal ("os").
 
     python -m benchmarks.memory [--quick] [--neo4j] [--json FILE]
 """
 
 import asyncio
 import gc
-import multiprocessing
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import psutil
-
+from benchmarks.apart import apart, resident_mib
 from benchmarks.cli import Run, main
-from benchmarks.contenders import settings_for
+from benchmarks.contenders import perdure_on
 from benchmarks.figures import Figure, Side, progress, value
 from benchmarks.scratch import CONTENT, CREATE, Address, Scratch
+from benchmarks.stores import NullStore
 from perdure import MemoryClient, MemorySettings
-from perdure.records import Batch
+from perdure.records import Durability
 
 ROOM = 1000
 MESSAGES = 1000
 WARM_UP = 50_000
 WRITES_BETWEEN_LOOKS = 10_000
 TURNS_OF_THE_LOOP = 50
+"""The null store's delay: late enough for the room to fill up meanwhile."""
 MOST_GROWTH_MIB = 60.0
-MIB = 1024 * 1024
 
 
-class NullStore:
-    """A GraphStore that says yes to everything."""
+class Arm(NamedTuple):
+    """Whose memory is watched."""
 
-    name = "nothing"
-
-    async def connect(self) -> None:
-        """Do nothing."""
-
-    async def close(self) -> None:
-        """Do nothing."""
-
-    async def read(self, _statement: str, _parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Return nothing."""
-        return []
-
-    async def write(self, _statement: str, _parameters: Mapping[str, Any]) -> None:
-        """Acknowledge."""
-
-    async def apply(self, batch: Batch) -> int:
-        """Acknowledge all of it, late enough for the room to fill up meanwhile."""
-        for _ in range(TURNS_OF_THE_LOOP):
-            await asyncio.sleep(0)
-        return len(batch.entries)
-
-    async def forget_lanes(self, _lanes: Sequence[str]) -> None:
-        """Acknowledge."""
+    store: str
+    durability: Durability
 
 
 class Seen(NamedTuple):
@@ -70,12 +49,18 @@ class Seen(NamedTuple):
     rate: float
 
 
-def settings_of(store: str, address: Address | None) -> MemorySettings:
-    """Return the settings for one of the stores."""
-    if store == "Neo4j" and address is not None:
-        return settings_for(address, ROOM)
-    memory = {"write_mode": "buffered", "max_pending": ROOM}
-    return MemorySettings(store=NullStore() if store == "null" else store, memory=memory)
+@asynccontextmanager
+async def client_of(arm: Arm, address: Address | None) -> AsyncGenerator[MemoryClient]:
+    """Connect to one of the stores."""
+    if address is not None:
+        async with perdure_on(address, ROOM, arm.durability) as client:
+            yield client
+        return
+    store = NullStore(TURNS_OF_THE_LOOP) if arm.store == "null" else arm.store
+    memory = {"write_mode": "buffered", "max_pending": ROOM, "durability": arm.durability}
+    with tempfile.TemporaryDirectory(prefix="perdure-benchmark-") as directory:
+        async with MemoryClient(MemorySettings(store=store, memory=memory, data_dir=directory)) as client:
+            yield client
 
 
 async def submit_many(client: MemoryClient, prefix: str, writes: int) -> None:
@@ -84,54 +69,50 @@ async def submit_many(client: MemoryClient, prefix: str, writes: int) -> None:
         await client.buffered.submit(CREATE, {"id": f"{prefix}{i % MESSAGES}", "content": f"{CONTENT}({i})"})
 
 
-async def write_watched(store: str, address: Address | None, prefix: str, writes: int) -> Seen:
+async def write_watched(arm: Arm, address: Address | None, prefix: str, writes: int) -> Seen:
     """Write, and watch this process's memory."""
-    resident = psutil.Process().memory_info
-    async with MemoryClient(settings_of(store, address)) as client:
+    async with client_of(arm, address) as client:
         await submit_many(client, prefix, WARM_UP)
         await client.flush()
         gc.collect()
-        before = highest = resident().rss
+        before = highest = resident_mib()
         started = perf_counter()
         for _ in range(writes // WRITES_BETWEEN_LOOKS):
             await submit_many(client, prefix, WRITES_BETWEEN_LOOKS)
-            highest = max(highest, resident().rss)
+            highest = max(highest, resident_mib())
         await client.flush()
         rate = writes / (perf_counter() - started)
         stats = client.buffered.stats()
     if stats.committed != WARM_UP + writes:
         raise RuntimeError(f"{stats.committed} writes were committed, not {WARM_UP + writes}")
-    return Seen((highest - before) / MIB, stats.high_water, rate)
+    return Seen(highest - before, stats.high_water, rate)
 
 
-def watch(store: str, address: Address | None, prefix: str, writes: int) -> Seen:
+def watch(arm: Arm, address: Address | None, prefix: str, writes: int) -> Seen:
     """Return what one store shows: what each process runs."""
-    return asyncio.run(write_watched(store, address, prefix, writes))
-
-
-async def in_its_own_process(store: str, address: Address | None, prefix: str, writes: int) -> Seen:
-    """Measure one store in a new process."""
-    progress(f"memory: {writes:,} writes into {store}…")
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return await asyncio.get_running_loop().run_in_executor(pool, watch, store, address, prefix, writes)
+    return asyncio.run(write_watched(arm, address, prefix, writes))
 
 
 async def measure(run: Run) -> list[Figure]:
     """Measure the null store, the embedded one, and Neo4j where that is asked for."""
-    writes = run.scaled(1_000_000, 100_000)
+    writes = run.scaled(1_000_000, 50_000)
     figures: list[Figure] = []
-    for store in ("null", "memory://"):
-        figures += figures_of(store, writes, await in_its_own_process(store, None, "", writes))
+    for arm in (Arm("null", "memory"), Arm("null", "os"), Arm("memory://", "memory")):
+        progress(f"memory: {writes:,} writes into {arm.store}, {arm.durability}…")
+        figures += figures_of(arm, writes, await apart(watch, arm, None, "", writes))
     if run.neo4j and run.address is not None:
-        async with Scratch.open(run.address) as scratch, scratch.plot() as plot:
-            seen = await in_its_own_process("Neo4j", run.address, plot.prefix, writes)
-        figures += figures_of("Neo4j", writes, seen)
+        async with Scratch.open(run.address) as scratch:
+            for arm in (Arm("Neo4j", "memory"), Arm("Neo4j", "os")):
+                progress(f"memory: {writes:,} writes into {arm.store}, {arm.durability}…")
+                async with scratch.plot() as plot:
+                    seen = await apart(watch, arm, run.address, plot.prefix, writes)
+                figures += figures_of(arm, writes, seen)
     return figures
 
 
-def figures_of(store: str, writes: int, seen: Seen) -> list[Figure]:
+def figures_of(arm: Arm, writes: int, seen: Seen) -> list[Figure]:
     """Return the figures of one store."""
-    name = f"{writes:,} writes, {store}"
+    name = f"{writes:,} writes, {arm.store}, {arm.durability}"
     return [
         value(f"{name}: memory growth", Side("Perdure", [seen.growth_mib], "MiB"), MOST_GROWTH_MIB),
         value(f"{name}: most pending of {ROOM:,}", Side("Perdure", [seen.high_water], "writes"), ROOM),

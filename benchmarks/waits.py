@@ -3,7 +3,7 @@
 A turn's wait is the time from its first submit to the return of its last. Turns follow each other without a pause,
 which is the hardest case: with the 200 places that are the default of both libraries the agent fills them and then
 waits for the database; with room for everything it waits for nobody but the library itself, which either way takes
-well under a millisecond a turn.
+well under a millisecond a turn. Perdure keeps what it accepted in memory, or in its journal (durability "os").
 
     python -m benchmarks.waits [--quick] [--json FILE]
 """
@@ -11,11 +11,13 @@ well under a millisecond a turn.
 import gc
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 
 from benchmarks.cli import Run, main
 from benchmarks.contenders import (
     DEFAULT_ROOM,
+    DURABILITIES,
     RIVAL,
     WARM_UP,
     Open,
@@ -27,6 +29,7 @@ from benchmarks.contenders import (
 from benchmarks.delay_proxy import ROUND_TRIP_MS, delayed
 from benchmarks.figures import Figure, Side, absent, percentile, progress, rotated, shorter
 from benchmarks.scratch import Address, Scratch, Write
+from perdure.records import Durability
 
 TURNS = 50
 WRITES_A_TURN = 8
@@ -43,7 +46,7 @@ SUMMARIES: Mapping[str, tuple[str, Callable[[Waits], float]]] = {
 
 @dataclass(frozen=True)
 class Arm:
-    """An agent: whose memory, and with how much room."""
+    """An agent: whose memory (Perdure's by its durability), and with how much room."""
 
     who: str
     open: Open
@@ -75,8 +78,9 @@ async def measure(run: Run) -> list[Figure]:
     """Measure both libraries, with little room and with enough, in turns."""
     if run.address is None:
         return [absent("what an agent waits", "no Neo4j server")]
-    rounds = run.scaled(5, 3)
-    opens = {"Perdure": perdure_writer} | ({RIVAL: rival_writer} if rival_is_installed() else {})
+    rounds = run.scaled(5, 2)
+    opens: dict[str, Open] = {RIVAL: rival_writer} if rival_is_installed() else {}
+    opens |= {f"Perdure, {kept}": partial(perdure_writer, durability=kept) for kept in DURABILITIES}
     rooms = (DEFAULT_ROOM, TURNS * WRITES_A_TURN)
     arms = [Arm(who, open_, room) for room in rooms for who, open_ in opens.items()]
     waits: dict[Arm, list[Waits]] = {arm: [] for arm in arms}
@@ -88,24 +92,25 @@ async def measure(run: Run) -> list[Figure]:
                     seconds = await arm.waits(run.address._replace(uri=uri), scratch)
                     if turn:
                         waits[arm].append(seconds)
-    return [figure for room in rooms for figure in figures_of(room, waits)]
+    return [figure for kept in DURABILITIES for room in rooms for figure in figures_of(room, kept, waits)]
 
 
-def figures_of(room: int, waits: Mapping[Arm, Sequence[Waits]]) -> list[Figure]:
+def figures_of(room: int, kept: Durability, waits: Mapping[Arm, Sequence[Waits]]) -> list[Figure]:
     """Return the total, median and worst wait beside each other; the target is for the total, at little room."""
     figures: list[Figure] = []
     for what, (unit, summary) in SUMMARIES.items():
-        name = f"{TURNS} turns of {WRITES_A_TURN} writes, +{ROUND_TRIP_MS:g} ms, room for {room}: {what}"
+        name = f"{TURNS} turns of {WRITES_A_TURN} writes, +{ROUND_TRIP_MS:g} ms, {kept}, room for {room}: {what}"
         sides = {
             arm.who: Side(arm.who, [summary(turns) for turns in rounds], unit)
             for arm, rounds in waits.items()
             if arm.room == room
         }
+        ours = sides[f"Perdure, {kept}"]
         if RIVAL in sides:
             target = TIMES_SHORTER if room == DEFAULT_ROOM and what == "total wait" else None
-            figures.append(shorter(name, sides["Perdure"], sides[RIVAL], target))
+            figures.append(shorter(name, ours, sides[RIVAL], target))
         else:
-            figures.append(absent(name, f"{RIVAL} is not installed", sides["Perdure"]))
+            figures.append(absent(name, f"{RIVAL} is not installed", ours))
     return figures
 
 

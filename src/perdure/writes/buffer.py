@@ -28,7 +28,7 @@ from perdure.writes.receipts import Receipt
 from perdure.writes.recovery import recover
 from perdure.writes.tail import Tail
 
-SUBMITS_BETWEEN_YIELDS = 50
+SUBMITS_A_TURN = 50
 SECONDS_TO_TIDY = 2.0
 
 
@@ -55,7 +55,7 @@ class BufferedWriter:
         self._acceptance = Acceptance(settings, self._journal, self._ledger)
         self._drains: list[Drain] = []
         self._writing = 0
-        self._unyielded = 0
+        self._submits = 0
         self._home: Home | None = None
         self._runner: asyncio.Task[None] | None = None
         self._closed = False
@@ -228,11 +228,19 @@ class BufferedWriter:
         receipt = earlier or await self._acceptance.when_there_is_room(write, idempotency_key, started, timeout)
         if receipt.state == "submitted":
             return await receipt.accepted()
-        self._unyielded += 1
-        if self._unyielded >= SUBMITS_BETWEEN_YIELDS:
-            self._unyielded = 0
-            await asyncio.sleep(0)
+        await self._breathe()
         return receipt
+
+    async def _breathe(self) -> None:
+        """Give the event loop a turn after some submits, whichever tasks they came from."""
+        if not self._submits:
+            asyncio.get_running_loop().call_soon(self._next_turn)
+        self._submits += 1
+        if self._submits >= SUBMITS_A_TURN:
+            await asyncio.sleep(0)
+
+    def _next_turn(self) -> None:
+        self._submits = 0
 
     def try_submit(
         self,

@@ -10,16 +10,17 @@ TIMES_TO_RECOVER = 50
 
 
 class Budget:
-    """Allows the loop to write for two milliseconds in each of its turns, and not for a while after a slow write.
+    """Allows the loop to write for two milliseconds in each of its turns, and not for a while after two slow writes.
 
-    So slow writes, whether it is the disk or a busy interpreter that makes them slow, cost it two hundredths of its
-    time at most.
+    One alone is mostly a wait for the interpreter; two in a row are a slow disk, which so costs the loop few
+    hundredths of its time.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._spent = 0.0
         self._slow_until = 0.0
+        self._was_slow = False
 
     def allows(self) -> bool:
         """Return whether the loop may write now."""
@@ -30,7 +31,8 @@ class Budget:
         if not self._spent:
             self._loop.call_soon(self._next_turn)
         self._spent += seconds
-        if seconds > SECONDS_A_TURN:
+        slow, self._was_slow = self._was_slow, seconds > SECONDS_A_TURN
+        if slow and self._was_slow:
             self._slow_until = time.monotonic() + TIMES_TO_RECOVER * seconds
 
     def _next_turn(self) -> None:

@@ -79,10 +79,8 @@ def intact(found: Row, seed: int) -> bool:
 
 def encode(parameters: Mapping[str, Any]) -> str:
     """Return values that passed `snapshot` as JSON; a tag marks what JSON does not have."""
-    text = json.dumps(parameters, default=_tagged, ensure_ascii=False, separators=(",", ":"))
-    if _MARKED in text:
-        text = json.dumps(_escaped(parameters), default=_tagged, ensure_ascii=False, separators=(",", ":"))
-    return text
+    text = _ENCODER.encode(parameters)
+    return _ENCODER.encode(_escaped(parameters)) if _MARKED in text else text
 
 
 def decode(text: str) -> dict[str, Any]:
@@ -100,6 +98,9 @@ def _tagged(value: object) -> dict[str, list[Any]]:
             return {TAG: ["time", value.replace(tzinfo=None).isoformat(), *_zone(value), value.fold]}
         case _:
             raise TypeError(f"{type(value).__name__} did not pass snapshot")
+
+
+_ENCODER = json.JSONEncoder(default=_tagged, ensure_ascii=False, separators=(",", ":"))
 
 
 def _zone(value: datetime | time) -> tuple[str | None, int | None]:

@@ -349,7 +349,7 @@ class Scribe:
         with suppress(sqlite3.Error):
             (free,) = self._in_use.database.execute("PRAGMA freelist_count").fetchone()
             if free >= least:
-                self._in_use.database.execute(f"PRAGMA incremental_vacuum({PAGES_FREED_AT_ONCE})").fetchall()
+                self._in_use.database.executescript(f"PRAGMA incremental_vacuum({PAGES_FREED_AT_ONCE})")
                 self._checkpoint(shrink=True)
                 place.fill_ballast(self._directory)
 
