@@ -156,7 +156,7 @@ class Journal(Protocol):
         ...
 
     async def adopted(self, journal: str) -> Mapping[int, int]:
-        """Return how much of an orphan was taken over before, by lane; -1 stands for its dead letters."""
+        """Return how much of an orphan was taken over before, by lane; `records.LETTERS` is for its dead letters."""
         ...
 
     async def adopt(self, journal: str, entries: Sequence[tuple[JournalEntry, JournalEntry]]) -> None:

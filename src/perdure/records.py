@@ -42,6 +42,10 @@ class Batch(NamedTuple):
     entries: Sequence[JournalEntry]
 
 
+LETTERS = -1
+"""Stands for dead letters where it is noted by lane how far a journal was adopted."""
+
+
 class LaneMark(NamedTuple):
     """How far a lane is applied in the store, and the number of the owner that may apply more."""
 
@@ -71,6 +75,8 @@ class Backlog:
     """By ordering key: the lane its writes are in, and how many they are."""
     oldest: float | None = None
     """Seconds since 1970 when the oldest of them was accepted."""
+    let_go: int = field(default=0, compare=False)
+    """How many others were let go of as it was taken up, because the store had applied them."""
 
     @property
     def count(self) -> int:

@@ -1,7 +1,8 @@
 """Commands that write: a client for as long as the work lasts, which can be interrupted without losing anything."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from typing import TypeVar
 
 import typer
@@ -23,12 +24,20 @@ def with_client(settings: MemorySettings, work: Callable[[MemoryClient], Awaitab
     journal.
     """
     try:
-        return asyncio.run(_with_client(settings, work))
-    except JournalLockedError as error:
-        raise JournalLockedError(error.message, hint=instead) from error
+        with unless_held(instead):
+            return asyncio.run(_with_client(settings, work))
     except KeyboardInterrupt:
         screen.complain("perdure: Interrupted. What is not committed stays in the journal.")
         raise typer.Exit(INTERRUPTED) from None
+
+
+@contextmanager
+def unless_held(instead: str) -> Generator[None]:
+    """Say what to do instead when another process has the journal."""
+    try:
+        yield
+    except JournalLockedError as error:
+        raise JournalLockedError(error.message, hint=instead) from error
 
 
 async def _with_client(settings: MemorySettings, work: Callable[[MemoryClient], Awaitable[T]]) -> T:

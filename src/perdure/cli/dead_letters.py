@@ -11,11 +11,12 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from perdure.cli import screen
-from perdure.cli.clients import with_client
+from perdure.cli.clients import unless_held, with_client
 from perdure.cli.options import AsJson, DataDir, Journal, Timeout, Uri, directory_of, settings_for, writing
 from perdure.client import MemoryClient
-from perdure.errors import InputError, JournalLockedError, WriteFailed
+from perdure.errors import InputError, WriteFailed
 from perdure.journal.sqlite import SqliteJournal, inspection
+from perdure.journal.sqlite.inspection import Told
 from perdure.records import DeadLetter
 from perdure.writes import Receipt
 
@@ -162,7 +163,7 @@ async def send_again(
     client: MemoryClient,
     numbers: Sequence[int],
     timeout: float | None,  # noqa: ASYNC109  as flush
-    told: screen.Told,
+    told: Told,
 ) -> list[Again]:
     """Send dead letters again in their order, and wait for what becomes of them."""
     sent: list[tuple[int, Receipt]] = []
@@ -216,11 +217,8 @@ def drop(  # noqa: PLR0913  its options
     chosen = choice(directory, numbers, all_of_them=all_of_them)
     if all_of_them and chosen and not yes:
         ask(len(chosen))
-    try:
+    with unless_held("In that process: await client.buffered.dead_letters.drop(). Or end that process first."):
         count = asyncio.run(dropped(directory, chosen))
-    except JournalLockedError as error:
-        hint = "In that process: await client.buffered.dead_letters.drop(). Or end that process first."
-        raise JournalLockedError(error.message, hint=hint) from error
     if as_json:
         screen.emit({"journal": directory.name, "dropped": count})
     else:

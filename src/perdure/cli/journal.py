@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from perdure.cli import screen
-from perdure.cli.clients import with_client
+from perdure.cli.clients import unless_held, with_client
 from perdure.cli.options import (
     AsJson,
     DataDir,
@@ -22,10 +22,9 @@ from perdure.cli.options import (
     writing,
 )
 from perdure.client import MemoryClient
-from perdure.errors import JournalLockedError
 from perdure.journal.sqlite import inspection
 from perdure.journal.sqlite.diagnosis import Finding, diagnose
-from perdure.journal.sqlite.inspection import LaneView, Pending
+from perdure.journal.sqlite.inspection import LaneView, Pending, Told
 from perdure.journal.sqlite.salvage import Gap, Salvaged, salvage
 from perdure.records import FlushSummary, RecoveryReport
 
@@ -165,7 +164,7 @@ def drain(
 async def commit_all(
     client: MemoryClient,
     timeout: float | None,  # noqa: ASYNC109  as flush
-    told: screen.Told,
+    told: Told,
 ) -> tuple[FlushSummary, RecoveryReport]:
     """Wait until everything is settled, telling how far it is."""
     total = client.buffered.pending
@@ -270,11 +269,8 @@ def salvage_journal(
     is not applied again.
     """
     directory = directory_of(settings_for(data_dir, journal))
-    with screen.progress("reading pages", quiet=as_json) as told:
-        try:
-            found = salvage(directory, told, identity=identity, dry_run=dry_run)
-        except JournalLockedError as error:
-            raise JournalLockedError(error.message, hint=IN_USE) from error
+    with screen.progress("reading pages", quiet=as_json) as told, unless_held(IN_USE):
+        found = salvage(directory, told, identity=identity, dry_run=dry_run)
     if as_json:
         screen.emit({"journal": directory.name, "salvaged": None if found is None else salvaged(found)})
     elif found is None:

@@ -7,10 +7,9 @@ import typer
 
 from perdure.errors import ConfigError, NotFoundError
 from perdure.journal.sqlite import inspection
+from perdure.journal.sqlite.opening import AUTO
 from perdure.settings import MemorySettings
 from perdure.wiring import journals
-
-AUTO = "auto"
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 DataDir = Annotated[

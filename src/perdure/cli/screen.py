@@ -4,7 +4,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime
@@ -18,9 +18,8 @@ from rich.table import Table
 from rich.text import Text
 
 from perdure.errors import PerdureError, shorten
+from perdure.journal.sqlite.inspection import Told
 
-Told = Callable[[int, int], None]
-"""Told how much of a long work is done, and how much there is."""
 STYLES = {"good": "green", "warning": "yellow", "bad": "bold red"}
 BYTES_STEP = 1024
 REPORTED_ANYWAY = ("a write failed for good", "close stopped")

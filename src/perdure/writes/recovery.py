@@ -8,13 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from perdure.protocols import GraphStore, Journal
-from perdure.records import Backlog, JournalEntry, LaneState, RecoveryReport
+from perdure.records import LETTERS, Backlog, JournalEntry, LaneState, RecoveryReport
 from perdure.telemetry import WRITES
 from perdure.writes.acceptance import Acceptance
 from perdure.writes.tail import Tail
 
-LETTERS = -1
-"""The lane under which a journal notes how many of an orphan's dead letters it has."""
 ADOPTED_AT_ONCE = 500
 ADOPTED_BYTES_AT_ONCE = 4 * 1024 * 1024
 
@@ -63,14 +61,13 @@ def announce(report: RecoveryReport, journal: Journal) -> None:
 async def take(store: GraphStore, journal: Journal) -> Taken:
     """Become the owner of a journal's lanes in the store, and drop what they have applied already."""
     states = await journal.open()
-    before = await journal.resume({})
     names = [f"{journal.identity}/{lane}" for lane in sorted(states)]
     marks = await store.take_over(journal.identity, names, journal.epoch)
     applied = {int(mark.lane.rpartition("/")[2]): mark for mark in marks}
     findings = list(compare(states, {lane: mark.seq for lane, mark in applied.items()}, journal))
     backlog = await journal.resume({lane: mark.seq for lane, mark in applied.items()})
     epochs = {lane: mark.epoch for lane, mark in applied.items()}
-    return Taken(backlog, epochs, before.count - backlog.count, findings)
+    return Taken(backlog, epochs, backlog.let_go, findings)
 
 
 def compare(states: Mapping[int, LaneState], applied: Mapping[int, int], journal: Journal) -> Iterable[str]:

@@ -4,18 +4,16 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from perdure.errors import PerdureError
 from perdure.journal.sqlite import inspection, opening, place, table, wal
-from perdure.journal.sqlite.inspection import Holder
+from perdure.journal.sqlite.inspection import Holder, Told
 from perdure.journal.sqlite.record import intact
 
-Told = Callable[[int, int], None]
-"""Told how much of a long work is done, and how much there is."""
 Level = Literal["good", "warning", "bad"]
 
 LITTLE_SPACE = 100 * 1024 * 1024
@@ -94,8 +92,7 @@ def permissions(directory: Path) -> Finding:
 
 def space(directory: Path) -> Finding:
     """Look at what is left on the disk."""
-    disk = os.statvfs(directory)
-    left = disk.f_bavail * disk.f_frsize
+    left = place.free(directory)
     text = f"{left // 2**20:,} MiB are left on the disk."
     if left < LITTLE_SPACE:
         return Finding("space", "warning", text, "Free some space, before writes are refused.")
@@ -104,7 +101,7 @@ def space(directory: Path) -> Finding:
 
 def reserve(directory: Path) -> Finding:
     """Look at the space that is set aside."""
-    if inspection.size_of(directory / place.BALLAST) < place.BALLAST_BYTES:
+    if place.size_of(directory / place.BALLAST) < place.BALLAST_BYTES:
         text = "The space set aside for a full disk is used up."
         return Finding("reserve", "warning", text, "Free some space; it is set aside again by itself.")
     return Finding("reserve", "good", "Space is set aside, so that a full disk can still drain.")

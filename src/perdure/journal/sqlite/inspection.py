@@ -18,6 +18,9 @@ from perdure.records import DeadLetter
 
 T = TypeVar("T")
 
+Told = Callable[[int, int], None]
+"""Told how much of a long work is done, and how much there is."""
+
 ROWS_IN_A_STEP = 500
 BYTES_IN_A_STEP = 4 * 1024 * 1024
 TRIES = 3
@@ -140,8 +143,8 @@ def look(directory: Path) -> JournalState:
         directory,
         by,
         contents,
-        size_of(directory / place.DATABASE),
-        size_of(directory / place.WAL),
+        place.size_of(directory / place.DATABASE),
+        place.size_of(directory / place.WAL),
         place.file_system(directory),
         trouble,
     )
@@ -169,7 +172,7 @@ def _problem(directory: Path) -> PerdureError | None:
     try:
         with reading(directory):
             opening.examine(path)
-            if size_of(path):
+            if place.size_of(path):
                 opening.verify(path)
     except PerdureError as error:
         return error
@@ -186,7 +189,7 @@ def reading(directory: Path) -> Generator[None]:
         found = opening.meaning(error, directory)
         if isinstance(found, JournalCorruptError) or not isinstance(found, JournalError):
             raise found from error
-        if "BUSY" in (getattr(error, "sqlite_errorname", None) or ""):
+        if "BUSY" in opening.name_of(error):
             raise JournalError(f"The journal in {where} is busy.", hint="Try again.") from error
         raise JournalCorruptError(f"The journal in {where} cannot be read.", hint=opening.SALVAGE) from error
     except OSError as error:
@@ -221,7 +224,7 @@ def _text(data: bytes) -> str:
 
 def is_new(database: sqlite3.Connection) -> bool:
     """Return whether a journal has no tables yet; raises JournalError when this version cannot read its format."""
-    if not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+    if opening.is_new(database):
         return True
     opening.check_format(database)
     return False
@@ -351,11 +354,3 @@ def _is_whole(database: sqlite3.Connection, seq: int, seed: int) -> bool:
     values = database.execute(f"{table.LETTER} WHERE seq = ?", (seq,)).fetchone()
     sealed = database.execute(SEALED, (seq,)).fetchone()
     return values is None or (intact(Row(*values[: len(Row._fields)]), seed) and sealed == (1,))
-
-
-def size_of(path: Path) -> int:
-    """Return a file's size, 0 when it is not there."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -15,12 +16,10 @@ from perdure.errors import ConfigError, JournalError, JournalLockedError, Perdur
 from perdure.journal.sqlite import place, table
 from perdure.journal.sqlite.opening import AUTO, Opened, has_entries_for, new_identity, open_database, orphaned
 from perdure.journal.sqlite.scribe import Kept, Scribe
-from perdure.records import Backlog, DeadLetter, Durability, JournalEntry, LaneState
+from perdure.records import LETTERS, Backlog, DeadLetter, Durability, JournalEntry, LaneState
 
 T = TypeVar("T")
 
-LETTERS = -1
-"""Stands for dead letters where lanes are noted."""
 GIB = 1024**3
 
 
@@ -95,10 +94,11 @@ class SqliteJournal:
         opened = open_database(self.directory, self._durability, self.max_bytes)
         self._opened = opened
         self._writing().use(opened, self.directory)
-        self.identity, self.epoch, self.findings = opened.identity, opened.epoch, opened.findings
         self._states = table.states(opened.database)
+        self.identity, self.epoch, self.findings = opened.identity, opened.epoch, opened.findings
         self.next_seq = table.highest(opened.database) + 1
         self._check_target()
+        self._writing().pass_by({lane: state.last for lane, state in self._states.items()})
         if not place.fill_ballast(self.directory):
             self.findings.append("The disk has no room for the journal's reserve: when it is full, draining may stall.")
         if self._durability == "disk" and place.file_system(self.directory) in place.VOLATILE:
@@ -152,11 +152,11 @@ class SqliteJournal:
         return await self._call(partial(self._resume, applied))
 
     def _resume(self, applied: Mapping[int, int]) -> Backlog:
-        opened = self._database()
-        with table.transaction(opened.database):
-            table.settle(opened.database, applied)
-        self._writing().use(opened, self.directory)
-        return table.backlog(opened.database)
+        database = self._database().database
+        with table.transaction(database):
+            let_go = table.settle(database, applied)
+        self._writing().pass_by(applied)
+        return replace(table.backlog(database), let_go=let_go)
 
     def on_kept(self, told: Kept) -> None:
         """Have this called on the event loop with each group of writes once it is safe, or could not be made so."""

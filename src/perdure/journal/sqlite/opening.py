@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 from perdure.errors import ConfigError, JournalCorruptError, JournalError, JournalFullError
 from perdure.journal.sqlite import place, table, wal
 from perdure.journal.sqlite.record import intact
+from perdure.journal.sqlite.table import PAGE_SIZE
 from perdure.records import Durability
 from perdure.telemetry import WRITES
 
-PAGE_SIZE = 4096
 PAGES_TO_SPARE = 256
 SHORT_LOG = 64 * 1024
 BUSY_SECONDS = 5.0
@@ -59,7 +59,7 @@ def open_database(directory: Path, durability: Durability, max_bytes: int) -> Op
 
 def begin(path: Path, durability: Durability, max_bytes: int, findings: list[str]) -> Opened:
     """Open a database that has been examined, write down who uses it from now on, and begin a new log."""
-    if size_of(path):
+    if place.size_of(path):
         with damage_named(path.parent):
             verify(path)
     database = connect(path)
@@ -76,7 +76,7 @@ def examine(path: Path) -> list[str]:
     if path.exists() and not is_database(beginning(path)):
         raise JournalCorruptError(f"{str(path)!r} is not a journal, or its beginning is damaged.", hint=SALVAGE)
     log_path = path.with_name(place.WAL)
-    if not size_of(path) and size_of(log_path):
+    if not place.size_of(path) and place.size_of(log_path):
         raise JournalCorruptError(f"{str(path)!r} is gone, and its log is still there.", hint=SALVAGE)
     log = wal.examine(log_path, PAGE_SIZE)
     if log.lost_commits and went_down_unsynced(path):
@@ -91,11 +91,6 @@ def examine(path: Path) -> list[str]:
     if log.torn:
         return [f"The journal's last commit in {str(path.parent)!r} was not whole, as after a crash; it was let go."]
     return []
-
-
-def size_of(path: Path) -> int:
-    """Return a file's size; one that is not there has none."""
-    return path.stat().st_size if path.exists() else 0
 
 
 def beginning(path: Path) -> bytes:
@@ -114,9 +109,8 @@ def went_down_unsynced(path: Path) -> bool:
 
     What had not reached the disk by then may be missing anywhere in the log.
     """
-    uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"  # the log, which is in doubt, is not looked at
     try:
-        with contextlib.closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as database:
+        with looking_at(path, with_log=False) as database:  # the log is in doubt
             facts = table.about(database)
     except sqlite3.Error:
         return False
@@ -144,26 +138,26 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 @contextlib.contextmanager
-def looking_at(path: Path) -> Generator[sqlite3.Connection]:
-    """Open the database to read, without touching its files."""
-    has_log = path.with_name(place.WAL).exists()
-    uri = f"{path.resolve().as_uri()}?mode=ro{'' if has_log else '&immutable=1'}"
+def looking_at(path: Path, *, with_log: bool = True) -> Generator[sqlite3.Connection]:
+    """Open the database to read, with its log if there is one, without touching its files."""
+    logged = with_log and path.with_name(place.WAL).exists()
+    uri = f"{path.resolve().as_uri()}?mode=ro{'' if logged else '&immutable=1'}"
     with contextlib.closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS)) as database:
         yield table.prepare(database)
 
 
 def prepare(database: sqlite3.Connection, durability: Durability, max_bytes: int) -> dict[str, Any]:
     """Set the database up, make its tables when it is new, and return what it says of itself."""
+    database.execute("PRAGMA wal_autocheckpoint = 0")  # first: others may commit, and a checkpoint takes room
+    new = is_new(database)
     for pragma in (
-        "wal_autocheckpoint = 0",  # first: the next ones may commit, and a checkpoint takes room
-        f"page_size = {PAGE_SIZE}",
-        "auto_vacuum = INCREMENTAL",
+        *((f"page_size = {PAGE_SIZE}", "auto_vacuum = INCREMENTAL") if new else ()),
         "journal_mode = WAL",
         f"synchronous = {'FULL' if durability == 'disk' else 'NORMAL'}",
         f"max_page_count = {2 * max_bytes // PAGE_SIZE + PAGES_TO_SPARE}",
     ):
         database.execute(f"PRAGMA {pragma}")
-    if not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+    if new:
         facts = {"identity": new_identity(), "seed": randbits(32), "epoch": 0, "target": "", "clean": 1}
         with table.transaction(database):
             for statement in table.SCHEMA.split(";"):
@@ -179,7 +173,7 @@ def fold_log(database: sqlite3.Connection, directory: Path, *, shrink: bool = Fa
     the room.
     """
     (pages,) = database.execute("PRAGMA page_count").fetchone()
-    growth = pages * PAGE_SIZE - size_of(directory / place.DATABASE)
+    growth = pages * PAGE_SIZE - place.size_of(directory / place.DATABASE)
     if growth > 0 and place.free(directory) < growth + place.LEAST_BYTES:
         return
     if shrink:
@@ -193,6 +187,11 @@ def widen(database: sqlite3.Connection) -> None:
     """Let the database grow a little more than it may, for what makes room again or must not be lost."""
     (pages,) = database.execute("PRAGMA max_page_count").fetchone()
     database.execute(f"PRAGMA max_page_count = {pages + PAGES_TO_SPARE}")
+
+
+def is_new(database: sqlite3.Connection) -> bool:
+    """Return whether a database has no tables yet."""
+    return not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
 
 
 def check_format(database: sqlite3.Connection) -> None:
@@ -210,9 +209,9 @@ def check_format(database: sqlite3.Connection) -> None:
 
 def verify(path: Path) -> None:
     """Refuse a database in which something is missing or changed."""
-    has_log = size_of(path.with_name(place.WAL)) > 0
+    has_log = place.size_of(path.with_name(place.WAL)) > 0
     with looking_at(path) as database:
-        if not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        if is_new(database):
             return
         check_format(database)
         facts = table.about(database)
@@ -233,7 +232,7 @@ def damage_named(directory: Path) -> Generator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorname", "").startswith(TROUBLE_ELSEWHERE):
+        if name_of(error).startswith(TROUBLE_ELSEWHERE):
             raise
         raise damaged(directory, error) from error
 
@@ -288,7 +287,7 @@ def has_entries(directory: Path) -> bool:
     """Return whether a journal has writes left, as far as can be told without opening it."""
     try:
         with looking_at(directory / place.DATABASE) as database:
-            return table.backlog(database).count > 0
+            return table.has_entries(database)
     except sqlite3.Error:
         return True
 
@@ -318,7 +317,7 @@ class explained(contextlib.AbstractContextManager[None]):  # noqa: N801  reads a
 
 def meaning(error: sqlite3.Error, directory: Path) -> JournalError | ConfigError:
     """Return what an error of SQLite means for the journal."""
-    name = getattr(error, "sqlite_errorname", None) or ""
+    name = name_of(error)
     where = repr(str(directory))
     if name.startswith(("SQLITE_FULL", "SQLITE_IOERR_SHM")) and (name == "SQLITE_FULL" or place.is_full(directory)):
         return JournalFullError(
@@ -338,4 +337,9 @@ def meaning(error: sqlite3.Error, directory: Path) -> JournalError | ConfigError
 
 def failed_on_disk(error: sqlite3.Error) -> bool:
     """Return whether a read, a write or a sync of the file failed."""
-    return getattr(error, "sqlite_errorname", "").startswith("SQLITE_IOERR")
+    return name_of(error).startswith("SQLITE_IOERR")
+
+
+def name_of(error: sqlite3.Error) -> str:
+    """Return SQLite's own name for an error, or an empty text where it has none."""
+    return getattr(error, "sqlite_errorname", None) or ""

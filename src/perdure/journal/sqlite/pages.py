@@ -8,7 +8,8 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-PAGE_SIZE = 4096
+from perdure.journal.sqlite.table import PAGE_SIZE
+
 INDEX_INTERIOR, TABLE_INTERIOR, INDEX_LEAF, TABLE_LEAF = 0x02, 0x05, 0x0A, 0x0D
 INTERIOR_HEADER, LEAF_HEADER = 12, 8
 INDEX_LOCAL = (PAGE_SIZE - 12) * 64 // 255 - 23

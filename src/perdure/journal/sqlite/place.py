@@ -186,6 +186,14 @@ def locked(path: Path) -> JournalLockedError:
     )
 
 
+def size_of(path: Path) -> int:
+    """Return a file's size; one that is not there has none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
 def siblings(directory: Path) -> list[Path]:
     """Return the other directories beside this one that hold a journal."""
     return sorted(path.parent for path in directory.parent.glob(f"*/{DATABASE}") if path.parent != directory)
@@ -219,7 +227,7 @@ def sync_directories(directory: Path) -> None:
 def fill_ballast(directory: Path) -> bool:
     """Set space aside for the hour in which the disk is full; return whether there was any."""
     path = directory / BALLAST
-    if path.exists() and path.stat().st_size == BALLAST_BYTES:
+    if size_of(path) == BALLAST_BYTES:
         return True
     if free(directory) < 2 * BALLAST_BYTES:
         return False

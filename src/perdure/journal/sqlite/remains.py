@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 from perdure.journal.sqlite import place, table, wal
 from perdure.journal.sqlite.pages import (
-    PAGE_SIZE,
     TABLE_LEAF,
     Cell,
     Pages,
@@ -26,6 +25,7 @@ from perdure.journal.sqlite.pages import (
     is_of_tree,
 )
 from perdure.journal.sqlite.record import Row, checksum
+from perdure.journal.sqlite.table import PAGE_SIZE
 
 FRAME = wal.FRAME_HEADER + PAGE_SIZE
 ABOUT, LANES = 3, 4
@@ -101,7 +101,7 @@ class Remains:
     """The files of a journal that nobody holds."""
 
     def __init__(self, directory: Path) -> None:
-        self.has_log = _size(directory / place.WAL) > 0
+        self.has_log = place.size_of(directory / place.WAL) > 0
         self._database = mapped(directory / place.DATABASE)
         self._log = mapped(directory / place.WAL)
         self._earlier, self._commits = commits(directory / place.WAL) if self.has_log else ([], [])
@@ -241,14 +241,10 @@ def _grouped(frames: list[wal.Frame], before: int, *, checked: bool) -> Iterator
 
 def mapped(path: Path) -> bytes | mmap.mmap:
     """Return a file's contents, which need not fit into memory; nothing when there is none."""
-    if not _size(path):
+    if not place.size_of(path):
         return b""
     with path.open("rb") as file:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
 
 
 def entries(image: Image) -> Iterator[Row]:

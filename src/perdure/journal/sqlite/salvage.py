@@ -8,7 +8,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,12 +18,10 @@ from typing import Any
 
 from perdure.errors import InputError, JournalCorruptError, PerdureError
 from perdure.journal.sqlite import inspection, opening, place, table
+from perdure.journal.sqlite.inspection import Told
 from perdure.journal.sqlite.pages import Cell, cells
 from perdure.journal.sqlite.record import Row, checksum, intact
 from perdure.journal.sqlite.remains import COLUMNS, IDENTITY, Progress, Remains, dead_letter, entry, is_sealed
-
-Told = Callable[[int, int], None]
-"""Told how much of the work is done, and how much there is."""
 
 WORKPLACE, OLD_LOG = "salvaging", "old-log"
 DAMAGED = "damaged.db"
@@ -141,7 +139,7 @@ def new_journal(path: Path, remains: Remains) -> Generator[sqlite3.Connection]:
     """Yield a new database to fill, and close it so that everything is in one file."""
     database = opening.connect(path)
     try:
-        opening.prepare(database, "disk", max(remains.newest.last * opening.PAGE_SIZE, 2**30))
+        opening.prepare(database, "disk", max(remains.newest.last * table.PAGE_SIZE, 2**30))
         yield database
     except BaseException:
         database.close()

@@ -10,7 +10,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from perdure.errors import JournalError, JournalFullError, PerdureError
 from perdure.journal.sqlite import place, table
 from perdure.journal.sqlite.budget import Budget
-from perdure.journal.sqlite.opening import Opened, failed_on_disk, fold_log, meaning, shut, widen
+from perdure.journal.sqlite.opening import BUSY_SECONDS, Opened, failed_on_disk, fold_log, meaning, name_of, shut, widen
 from perdure.journal.sqlite.record import row, rows
 from perdure.journal.sqlite.tasks import IDLE, Call, Idle, Task, fail, succeed
 from perdure.records import JournalEntry
@@ -35,7 +35,6 @@ SECONDS_TO_TRY_AGAIN = 1.0
 PAGES_WORTH_FREEING = 256
 PAGES_FREED_AT_ONCE = 1024
 SECONDS_TO_STOP = 10.0
-BUSY_MILLISECONDS = 5000
 SECONDS_TO_WATCH = 0.0003
 ENTRIES_BETWEEN_CHECKPOINTS = 1500
 MOST_CHECKPOINTS_PUT_OFF = 10
@@ -157,7 +156,12 @@ class Scribe:
         self._opened = opened
         self._directory = directory
         opened.database.execute("PRAGMA busy_timeout = 0")
-        self._last = {lane: state.last for lane, state in table.states(opened.database).items()}
+        self._last = {}
+
+    def pass_by(self, numbers: Mapping[int, int]) -> None:
+        """Write behind these numbers, whatever the lanes have come to themselves. For the thread itself."""
+        for lane, seq in numbers.items():
+            self._last[lane] = max(seq, self._last.get(lane, -1))
 
     @property
     def _in_use(self) -> Opened:
@@ -224,10 +228,9 @@ class Scribe:
         entries: list[JournalEntry] = []
         idle = False
         while isinstance(task, JournalEntry | Idle):
+            idle = idle or isinstance(task, Idle)
             if isinstance(task, JournalEntry):
                 entries.append(task)
-            else:
-                idle = True
             try:
                 task = self._queue.get_nowait()
             except Empty:
@@ -270,10 +273,9 @@ class Scribe:
         return self._write([]) if self._owed else None
 
     def _collect(self) -> None:
-        with suppress(IndexError):
-            while True:
-                lane, up_to = self._settled.popleft()
-                self._owed[lane] = max(up_to, self._owed.get(lane, -1))
+        while self._settled:
+            lane, up_to = self._settled.popleft()
+            self._owed[lane] = max(up_to, self._owed.get(lane, -1))
 
     def _write(self, entries: list[JournalEntry]) -> JournalError | None:
         """Write entries down, or remove what is owed."""
@@ -296,7 +298,7 @@ class Scribe:
         return [letter for entry in entries if (letter := self._replaced.pop(entry.seq, None)) is not None]
 
     def _failed(self, error: sqlite3.Error, entries: list[JournalEntry]) -> JournalError | None:
-        if getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY") and not self._patient:
+        if name_of(error).startswith("SQLITE_BUSY") and not self._patient:
             with self._patience():
                 return self._write(entries)
         found = meaning(error, self._directory)
@@ -324,7 +326,7 @@ class Scribe:
     def _patience(self) -> Generator[None]:
         """Wait for somebody else who is writing to the file; the event loop never does."""
         self._patient = True
-        self._in_use.database.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+        self._in_use.database.execute(f"PRAGMA busy_timeout = {int(1000 * BUSY_SECONDS)}")
         try:
             yield
         finally:
@@ -385,11 +387,9 @@ class Scribe:
         """Leave nobody waiting for a thread that has ended."""
         error = self.broken or JournalError("The journal is closed.")
         self.broken = error
-        left = self._in_hand
-        with suppress(Empty):
-            while True:
-                left.append(self._queue.get_nowait())
-        for task in left:
+        while not self._queue.empty():
+            self._in_hand.append(self._queue.get())
+        for task in self._in_hand:
             if isinstance(task, JournalEntry):
                 self._tell(self._told, [task], error)
             elif isinstance(task, Call):

@@ -13,6 +13,7 @@ from perdure.journal.sqlite.record import entry as entry_in
 from perdure.records import Backlog, DeadLetter, JournalEntry, LaneState
 
 FORMAT = 1
+PAGE_SIZE = 4096
 APPLICATION = 0x50455244
 COLUMNS = "lane, seq, previous, accepted_at, key, statement, parameters, size, failures, checksum"
 SCHEMA = f"""
@@ -147,10 +148,11 @@ def highest(database: sqlite3.Connection) -> int:
     return database.execute(HIGHEST).fetchone()[0]
 
 
-def settle(database: sqlite3.Connection, up_to: Mapping[int, int]) -> None:
-    """Let go of the writes of some lanes, each up to a number: they are in the store."""
-    database.executemany(TRIM, up_to.items())
+def settle(database: sqlite3.Connection, up_to: Mapping[int, int]) -> int:
+    """Let go of the writes of some lanes, each up to a number: they are in the store. Return how many that was."""
+    trimmed = database.executemany(TRIM, up_to.items()).rowcount
     database.executemany(APPLIED, up_to.items())
+    return max(0, trimmed)
 
 
 def forget_lanes(database: sqlite3.Connection) -> None:
@@ -173,6 +175,11 @@ def backlog(database: sqlite3.Connection) -> Backlog:
     }
     (oldest,) = database.execute("SELECT min(accepted_at) FROM entries").fetchone()
     return Backlog(lanes, keys, oldest)
+
+
+def has_entries(database: sqlite3.Connection) -> bool:
+    """Return whether anything is not settled."""
+    return bool(database.execute("SELECT EXISTS (SELECT 1 FROM entries)").fetchone()[0])
 
 
 def page(
