@@ -28,7 +28,9 @@ from perdure.writes.receipts import Receipt
 from perdure.writes.recovery import recover
 from perdure.writes.tail import Tail
 
-SUBMITS_A_TURN = 50
+SECONDS_A_TURN = 0.0005
+TURNS_FOR_OTHERS = 4
+"""After such a turn: a driver takes some twenty to read one answer, and the next batch waits for it."""
 SECONDS_TO_TIDY = 2.0
 
 
@@ -55,7 +57,7 @@ class BufferedWriter:
         self._acceptance = Acceptance(settings, self._journal, self._ledger)
         self._drains: list[Drain] = []
         self._writing = 0
-        self._submits = 0
+        self._turn_began = 0.0
         self._home: Home | None = None
         self._runner: asyncio.Task[None] | None = None
         self._closed = False
@@ -228,19 +230,24 @@ class BufferedWriter:
         receipt = earlier or await self._acceptance.when_there_is_room(write, idempotency_key, started, timeout)
         if receipt.state == "submitted":
             return await receipt.accepted()
-        await self._breathe()
+        if self._was_long():
+            await self._let_others_go_on()
         return receipt
 
-    async def _breathe(self) -> None:
-        """Give the event loop a turn after some submits, whichever tasks they came from."""
-        if not self._submits:
+    def _was_long(self) -> bool:
+        """Return whether submits, whichever tasks they came from, have kept the event loop's turn for long enough."""
+        now = monotonic()
+        if not self._turn_began:
+            self._turn_began = now
             asyncio.get_running_loop().call_soon(self._next_turn)
-        self._submits += 1
-        if self._submits >= SUBMITS_A_TURN:
-            await asyncio.sleep(0)
+        return now - self._turn_began >= SECONDS_A_TURN
 
     def _next_turn(self) -> None:
-        self._submits = 0
+        self._turn_began = 0.0
+
+    async def _let_others_go_on(self) -> None:
+        for _ in range(TURNS_FOR_OTHERS):
+            await asyncio.sleep(0)
 
     def try_submit(
         self,

@@ -10,7 +10,9 @@ from perdure.protocols import Journal
 from perdure.records import JournalEntry
 from perdure.writes.receipts import Receipt
 
-BATCHES_IN_MEMORY = 4
+BATCHES_IN_MEMORY = 50
+MOST_BYTES_IN_MEMORY = 8 * 1024 * 1024
+BATCHES_READ_AT_ONCE = 4
 
 
 class Tail:
@@ -28,13 +30,14 @@ class Tail:
         self._journal = journal
         self._lane = lane
         self._hurry = hurry
-        self._max_count = BATCHES_IN_MEMORY * max_batch
-        self._max_bytes = BATCHES_IN_MEMORY * max_batch_bytes
+        self._most = BATCHES_IN_MEMORY * max_batch
+        self._page = BATCHES_READ_AT_ONCE * max_batch
+        self._page_bytes = BATCHES_READ_AT_ONCE * max_batch_bytes
         self._held: WeakValueDictionary[int, Receipt] = WeakValueDictionary()
 
     def begins_behind(self, count: int, size: int) -> bool:
         """Return whether that much of the lane is all that should be in memory."""
-        return count >= self._max_count or size >= self._max_bytes
+        return count >= self._most or size >= MOST_BYTES_IN_MEMORY
 
     def add(self, receipt: Receipt) -> None:
         """Leave a write to the journal."""
@@ -43,17 +46,21 @@ class Tail:
 
     async def fetch(self) -> Sequence[Receipt]:
         """Return the next writes, in order."""
-        entries = await self._journal.read(self._lane, self.after, self._max_count, self._max_bytes)
+        entries = await self._journal.read(self._lane, self.after, self._page, self._page_bytes)
         if not entries:
             raise JournalError(f"{self.count} writes of lane {self._lane} are missing from the journal.")
         self.count -= len(entries)
-        return [self._held.pop(entry.seq, None) or self._receipt(entry) for entry in entries]
+        moment = monotonic(), time.time()
+        return [self._receipt(entry, *moment) for entry in entries]
 
     def held(self) -> Sequence[Receipt]:
         """Return the receipts that somebody holds, in order."""
         return [receipt for _, receipt in sorted(self._held.items())]
 
-    def _receipt(self, entry: JournalEntry) -> Receipt:
-        receipt = Receipt(entry, monotonic() - max(0.0, time.time() - entry.accepted_at), self._hurry)
+    def _receipt(self, entry: JournalEntry, now: float, since_1970: float) -> Receipt:
+        """Return the receipt that somebody holds, or a new one."""
+        if self._held and (held := self._held.pop(entry.seq, None)) is not None:
+            return held
+        receipt = Receipt(entry, now - max(0.0, since_1970 - entry.accepted_at), self._hurry)
         receipt.keep()
         return receipt

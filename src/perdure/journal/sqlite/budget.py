@@ -24,7 +24,7 @@ class Budget:
 
     def allows(self) -> bool:
         """Return whether the loop may write now."""
-        return self._spent < SECONDS_A_TURN and time.monotonic() >= self._slow_until
+        return self._spent < SECONDS_A_TURN and (not self._slow_until or time.monotonic() >= self._slow_until)
 
     def spend(self, seconds: float) -> None:
         """Count what a write took."""
@@ -32,8 +32,7 @@ class Budget:
             self._loop.call_soon(self._next_turn)
         self._spent += seconds
         slow, self._was_slow = self._was_slow, seconds > SECONDS_A_TURN
-        if slow and self._was_slow:
-            self._slow_until = time.monotonic() + TIMES_TO_RECOVER * seconds
+        self._slow_until = time.monotonic() + TIMES_TO_RECOVER * seconds if slow and self._was_slow else 0.0
 
     def _next_turn(self) -> None:
         self._spent = 0.0

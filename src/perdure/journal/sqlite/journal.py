@@ -1,5 +1,6 @@
 """SqliteJournal: accepted writes in a file, where the end of the process does not reach them."""
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -8,7 +9,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from shutil import rmtree
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
@@ -21,6 +22,13 @@ from perdure.records import LETTERS, Backlog, DeadLetter, Durability, JournalEnt
 T = TypeVar("T")
 
 GIB = 1024**3
+
+
+class Asked(NamedTuple):
+    """Entries behind a number that were asked for."""
+
+    after: int
+    answer: asyncio.Future[Sequence[JournalEntry]]
 
 
 class SqliteJournal:
@@ -50,6 +58,7 @@ class SqliteJournal:
         self._scribe: Scribe | None = None
         self._opened: Opened | None = None
         self._states: Mapping[int, LaneState] = {}
+        self._ahead: dict[int, Asked] = {}
         self._on_kept: Kept = lambda _entries, _error: None
 
     def __repr__(self) -> str:
@@ -173,9 +182,21 @@ class SqliteJournal:
         return self._writing().append(entry, replacing)
 
     async def read(self, lane: int, after: int, max_count: int, max_bytes: int) -> Sequence[JournalEntry]:
-        """Return the next entries of a lane behind a number, in order, at least one if there are any."""
-        opened = self._database()
-        return await self._call(lambda: table.page(opened.database, opened.seed, (lane, after), max_count, max_bytes))
+        """Return the next entries of a lane behind a number, in order, at least one if there are any.
+
+        Those behind them are read meanwhile, since somebody who reads once mostly reads on.
+        """
+        asked = self._ahead.pop(lane, None)
+        found = await asked.answer if asked is not None and asked.after == after else ()
+        if not found:
+            found = await self._ask_for(lane, after, max_count, max_bytes).answer
+        if found:
+            self._ahead[lane] = self._ask_for(lane, found[-1].seq, max_count, max_bytes)
+        return found
+
+    def _ask_for(self, lane: int, after: int, max_count: int, max_bytes: int) -> "Asked":
+        work = partial(table.page, self._database().database, (lane, after), max_count, max_bytes)
+        return Asked(after, self._writing().ask(work))
 
     def settle(self, lane: int, up_to: int) -> None:
         """Let go of a lane's writes up to a number: they are in the store."""

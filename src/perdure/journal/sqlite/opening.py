@@ -16,6 +16,7 @@ from perdure.records import Durability
 from perdure.telemetry import WRITES
 
 PAGES_TO_SPARE = 256
+PAGES_FREED_AT_ONCE = 1024
 SHORT_LOG = 64 * 1024
 BUSY_SECONDS = 5.0
 AUTO = "auto"
@@ -181,6 +182,14 @@ def fold_log(database: sqlite3.Connection, directory: Path, *, shrink: bool = Fa
     database.execute("PRAGMA wal_checkpoint(RESTART)").fetchall()
     table.note(database, {"clean": 0})
     database.execute("PRAGMA journal_size_limit = -1").fetchall()
+
+
+def give_back(database: sqlite3.Connection, least: int) -> bool:
+    """Move some pages that are no longer used to the end of the database, and off it, when they are that many."""
+    (free,) = database.execute("PRAGMA freelist_count").fetchone()
+    if free >= least:
+        database.executescript(f"PRAGMA incremental_vacuum({PAGES_FREED_AT_ONCE})")
+    return free >= least
 
 
 def widen(database: sqlite3.Connection) -> None:

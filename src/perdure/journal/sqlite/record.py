@@ -2,9 +2,11 @@
 
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from itertools import starmap
+from operator import lt
 from time import time as time_now
 from typing import Any, NamedTuple, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -32,47 +34,46 @@ class Row(NamedTuple):
     checksum: int
 
 
-def row(entry: JournalEntry, previous: int, accepted_at: float, seed: int) -> Row:
-    """Return the row for an entry; `previous` is the number before it in its lane, `seed` the journal's own."""
-    found = Row(
-        entry.lane, entry.seq, previous, accepted_at, entry.key, entry.statement, encode(entry.parameters), entry.size,
-        entry.failures, 0,
-    )  # fmt: skip
-    return found._replace(checksum=checksum(found, seed))
+def row(entry: JournalEntry, previous: int, accepted_at: float, seed: int) -> tuple[Any, ...]:
+    """Return an entry as the values of a Row; `previous` is the number before it in its lane, `seed` the journal's."""
+    seq, lane, key, statement, parameters, size, _, failures = entry
+    values = (lane, seq, previous, accepted_at, key, statement, encode(parameters), size, failures)
+    return *values, checksum(values, seed)
 
 
-def rows(entries: Iterable[JournalEntry], last: dict[int, int], seed: int) -> list[Row]:
+def rows(entries: Iterable[JournalEntry], last: dict[int, int], seed: int) -> list[tuple[Any, ...]]:
     """Return the rows for entries in order; `last` is each lane's last number, and is brought up to date."""
     now = time_now()
-    made: list[Row] = []
+    made: list[tuple[Any, ...]] = []
     for new in entries:
         made.append(row(new, last.get(new.lane, -1), new.accepted_at or now, seed))
         last[new.lane] = new.seq
     return made
 
 
-def checksum(found: Row, seed: int) -> int:
+def checksum(values: Sequence[Any], seed: int) -> int:
     """Return the CRC-32 of a row's other values, so seeded that a row of another journal does not pass."""
-    lane, seq, previous, accepted_at, key, statement, parameters, size, failures, _ = found
+    lane, seq, previous, accepted_at, key, statement, parameters, size, failures = values[:9]
     head = f"{lane} {seq} {previous} {accepted_at!r} {size} {failures} {key is None} {len(key or '')} {len(statement)} "
     return zlib.crc32(f"{head}{key or ''}{statement}{parameters}".encode(), seed)
 
 
-def entry(values: Iterable[Any], seed: int) -> JournalEntry:
-    """Return the entry in a row; raises JournalCorruptError when it is not what was written."""
-    found = Row(*values)
-    if not intact(found, seed):
-        raise JournalCorruptError(f"Write {found.seq!r} of lane {found.lane!r} is not what was written.")
-    return JournalEntry(
-        found.seq, found.lane, found.key, found.statement, decode(found.parameters), found.size, found.accepted_at,
-        found.failures,
-    )  # fmt: skip
+def entries_in(text: str) -> list[JournalEntry]:
+    """Return the entries in a JSON array of arrays; raises JournalCorruptError when it is not one, or out of order."""
+    try:
+        found = list(starmap(JournalEntry, decode(text)))
+    except (ValueError, TypeError) as error:
+        raise JournalCorruptError("Writes in the journal are not what was written.") from error
+    numbers = [entry.seq for entry in found]
+    if not all(map(lt, numbers, numbers[1:])):
+        raise JournalCorruptError("Writes in the journal are not in order.")
+    return found
 
 
-def intact(found: Row, seed: int) -> bool:
+def intact(values: Sequence[Any], seed: int) -> bool:
     """Return whether a row is what was written."""
     try:
-        return checksum(found, seed) == found.checksum
+        return checksum(values, seed) == values[9]
     except (TypeError, ValueError):
         return False
 
@@ -83,7 +84,7 @@ def encode(parameters: Mapping[str, Any]) -> str:
     return _ENCODER.encode(_escaped(parameters)) if _MARKED in text else text
 
 
-def decode(text: str) -> dict[str, Any]:
+def decode(text: str) -> Any:
     """Return the values that `encode` was given, equal to them."""
     return json.loads(text, object_hook=_untagged if _MARKED in text else None)
 
@@ -100,7 +101,7 @@ def _tagged(value: object) -> dict[str, list[Any]]:
             raise TypeError(f"{type(value).__name__} did not pass snapshot")
 
 
-_ENCODER = json.JSONEncoder(default=_tagged, ensure_ascii=False, separators=(",", ":"))
+_ENCODER = json.JSONEncoder(default=_tagged, ensure_ascii=False, separators=(",", ":"), check_circular=False)
 
 
 def _zone(value: datetime | time) -> tuple[str | None, int | None]:

@@ -17,11 +17,11 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from perdure.errors import JournalError, JournalFullError, PerdureError
-from perdure.journal.sqlite import place, table
+from perdure.journal.sqlite import opening, place, table
 from perdure.journal.sqlite.budget import Budget
-from perdure.journal.sqlite.opening import BUSY_SECONDS, Opened, failed_on_disk, fold_log, meaning, name_of, shut, widen
+from perdure.journal.sqlite.opening import Opened
 from perdure.journal.sqlite.record import row, rows
-from perdure.journal.sqlite.tasks import IDLE, Call, Idle, Task, fail, succeed
+from perdure.journal.sqlite.tasks import IDLE, Call, Idle, Task, fail, heard, succeed
 from perdure.records import JournalEntry
 from perdure.runtime.home import uninterrupted
 from perdure.telemetry import WRITES
@@ -33,7 +33,6 @@ Kept = Callable[[Sequence[JournalEntry], JournalError | None], None]
 SECONDS_TO_SETTLE = 0.05
 SECONDS_TO_TRY_AGAIN = 1.0
 PAGES_WORTH_FREEING = 256
-PAGES_FREED_AT_ONCE = 1024
 SECONDS_TO_STOP = 10.0
 SECONDS_TO_WATCH = 0.0003
 ENTRIES_BETWEEN_CHECKPOINTS = 1500
@@ -60,15 +59,13 @@ class Scribe:
         self._opened: Opened | None = None
         self._last: dict[int, int] = {}
         self._settled: deque[tuple[int, int]] = deque()
-        self._settling_soon = False
         self._owed: dict[int, int] = {}
         self._watch_until = 0.0
         self._replaced: dict[int, int] = {}
         self._syncs = syncs
         self._turn = threading.Lock()
-        self._underway = 0
-        self._unchecked = 0
-        self._asked = self._patient = False
+        self._underway = self._unchecked = 0
+        self._asked = self._patient = self._settling_soon = False
         self._in_hand: list[Task] = []
         self._ended = self._loop.create_future()
         self._thread = threading.Thread(target=self._run, name="perdure journal", daemon=True)
@@ -101,27 +98,24 @@ class Scribe:
 
     def _write_at_once(self, entry: JournalEntry) -> bool:
         """Write an entry here and now, if the thread is not at it, and return whether that went well."""
-        if self._opened is None or not self._turn.acquire(blocking=False):
+        opened = self._opened
+        if opened is None or not self._turn.acquire(blocking=False):
             return False
-        began = time.monotonic()
         try:
-            previous = self._last.get(entry.lane, -1)
-            self._in_use.database.execute(table.INSERT, row(entry, previous, time.time(), self._in_use.seed))
+            began = time.monotonic()
+            values = row(entry, self._last.get(entry.lane, -1), time.time(), opened.seed)
+            opened.database.execute(table.INSERT, values)
             self._last[entry.lane] = entry.seq
         except (sqlite3.Error, TypeError, ValueError):
             return False  # the thread meets the same trouble, and knows what to do about it
         finally:
             self._turn.release()
         self._budget.spend(time.monotonic() - began)
-        self._ask_for_a_checkpoint()
-        return True
-
-    def _ask_for_a_checkpoint(self) -> None:
-        """Have the log folded in before it grows long."""
         self._unchecked += 1
         if self._unchecked >= ENTRIES_BETWEEN_CHECKPOINTS and not self._asked:
             self._asked = True
             self._queue.put(IDLE)
+        return True
 
     def settle(self, lane: int, up_to: int) -> None:
         """Have writes removed, some time soon: until then their mark in the store speaks for them."""
@@ -136,10 +130,15 @@ class Scribe:
 
     async def call(self, work: Callable[[], T]) -> T:
         """Run something on the thread, after all that was asked before; a cancelled caller waits for its end."""
+        return await uninterrupted(self.ask(work))
+
+    def ask(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        """Have something run on the thread, after all that was asked before; nobody need wait for its answer."""
         self.check()
-        call = Call(work, self._loop.create_future())
-        self._queue.put(call)
-        return await uninterrupted(call.answer)
+        answer: asyncio.Future[T] = self._loop.create_future()
+        answer.add_done_callback(heard)
+        self._queue.put(Call(work, answer))
+        return answer
 
     async def finish(self) -> None:
         """Do what was asked, close the database, and end the thread."""
@@ -198,7 +197,7 @@ class Scribe:
             return
         self._settle()
         try:
-            shut(self._in_use.database)
+            opening.shut(self._in_use.database)
         except sqlite3.Error as error:
             WRITES.warning("the journal was not closed properly: %s", error)
 
@@ -298,10 +297,10 @@ class Scribe:
         return [letter for entry in entries if (letter := self._replaced.pop(entry.seq, None)) is not None]
 
     def _failed(self, error: sqlite3.Error, entries: list[JournalEntry]) -> JournalError | None:
-        if name_of(error).startswith("SQLITE_BUSY") and not self._patient:
+        if opening.name_of(error).startswith("SQLITE_BUSY") and not self._patient:
             with self._patience():
                 return self._write(entries)
-        found = meaning(error, self._directory)
+        found = opening.meaning(error, self._directory)
         if not isinstance(found, JournalFullError):
             return self._break(found)
         return self._make_room(found, entries) or (found if entries else None)
@@ -316,6 +315,11 @@ class Scribe:
             self._free(1)
         return error
 
+    def _meaning(self, error: sqlite3.Error) -> PerdureError:
+        """Return what an error means; one of the disk breaks the journal."""
+        found = opening.meaning(error, self._directory)
+        return self._break(found) if opening.failed_on_disk(error) and self._opened else found
+
     def _break(self, found: PerdureError) -> JournalError:
         """Write nothing any more: what a failed sync has left behind, nobody knows."""
         self.broken = found if isinstance(found, JournalError) else JournalError(str(found))
@@ -326,7 +330,7 @@ class Scribe:
     def _patience(self) -> Generator[None]:
         """Wait for somebody else who is writing to the file; the event loop never does."""
         self._patient = True
-        self._in_use.database.execute(f"PRAGMA busy_timeout = {int(1000 * BUSY_SECONDS)}")
+        self._in_use.database.execute(f"PRAGMA busy_timeout = {int(1000 * opening.BUSY_SECONDS)}")
         try:
             yield
         finally:
@@ -341,17 +345,14 @@ class Scribe:
         self._unchecked = 0
         self._asked = False
         try:
-            fold_log(self._in_use.database, self._directory, shrink=shrink)
+            opening.fold_log(self._in_use.database, self._directory, shrink=shrink)
         except sqlite3.Error as error:
-            if failed_on_disk(error):
-                self._break(meaning(error, self._directory))
+            self._meaning(error)
 
     def _free(self, least: int = PAGES_WORTH_FREEING) -> None:
         """Give pages that are no longer used back to the disk, when they are that many."""
         with suppress(sqlite3.Error):
-            (free,) = self._in_use.database.execute("PRAGMA freelist_count").fetchone()
-            if free >= least:
-                self._in_use.database.executescript(f"PRAGMA incremental_vacuum({PAGES_FREED_AT_ONCE})")
+            if opening.give_back(self._in_use.database, least):
                 self._checkpoint(shrink=True)
                 place.fill_ballast(self._directory)
 
@@ -360,8 +361,7 @@ class Scribe:
         try:
             result = self._with_room(call.work)
         except sqlite3.Error as error:
-            found = meaning(error, self._directory)
-            self._tell(fail, call.answer, self._break(found) if failed_on_disk(error) and self._opened else found)
+            self._tell(fail, call.answer, self._meaning(error))
         except BaseException as error:
             self._tell(fail, call.answer, error)
             if not isinstance(error, Exception):
@@ -375,10 +375,10 @@ class Scribe:
         try:
             return work()
         except sqlite3.Error as error:
-            if not ready or not isinstance(meaning(error, self._directory), JournalFullError):
+            if not ready or not isinstance(opening.meaning(error, self._directory), JournalFullError):
                 raise
         place.drop_ballast(self._directory)
-        widen(self._in_use.database)
+        opening.widen(self._in_use.database)
         self._settle()
         self._checkpoint(shrink=True)
         return work()

@@ -32,3 +32,9 @@ def fail(answer: asyncio.Future[Any], error: BaseException) -> None:
     """Give a caller the error of its call, if it is still there."""
     if not answer.done():
         answer.set_exception(error)
+
+
+def heard(answer: asyncio.Future[Any]) -> None:
+    """Take note of an error that nobody may ask for."""
+    if not answer.cancelled():
+        answer.exception()

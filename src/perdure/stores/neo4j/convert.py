@@ -20,7 +20,7 @@ def sendable(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
     It asks a zone for its offset with a datetime of its own, which a ZoneInfo answers wrongly or not at all; a pytz
     zone of the same name takes it. Times with an offset need the driver's own type.
     """
-    if all(type(value) in UNCHANGED for value in parameters.values()):
+    if UNCHANGED.issuperset(map(type, parameters.values())):
         return parameters
     return {name: _sendable(value) for name, value in parameters.items()}
 
