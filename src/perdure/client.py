@@ -2,17 +2,24 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from time import monotonic
 from types import TracebackType
 from typing import Self, cast
 
 from perdure.errors import ClosedError, ConfigError, StoreError
+from perdure.graph import schema
+from perdure.graph.index import Index
 from perdure.graph.query import GraphQuery
+from perdure.graph.scope import Scope
+from perdure.graph.typed import TypedMemory
+from perdure.graph.writing import Graph
 from perdure.protocols import GraphStore
 from perdure.records import CloseReport, FlushSummary, Health
 from perdure.runtime.home import Home
 from perdure.runtime.termination import closing_on_sigterm
 from perdure.settings import MemorySettings, OnError, WriteOptions, WriteSection
-from perdure.wiring import graph_store, journal
+from perdure.telemetry import STORES
+from perdure.wiring import embedder, graph_store, journal, vector_store
 from perdure.writes import BufferedWriter
 from perdure.writes.failures import WriteErrors
 
@@ -20,8 +27,8 @@ ALIVE = "RETURN 1 AS alive"
 SECONDS_FOR_HEALTH = 5.0
 
 
-class MemoryClient:
-    """An agent's memory: writes through `buffered`, reads through `query`.
+class MemoryClient(TypedMemory):
+    """An agent's memory: typed by `short_term`, `long_term` and `reasoning`, as Cypher by `buffered` and `query`.
 
     Use `async with`, or `connect` and `close`. Settings are read when it connects. It belongs to the event loop that
     connected it; make one per loop and process. `on_error` is told of each write that fails for good, and overrides
@@ -36,6 +43,9 @@ class MemoryClient:
         self._writer: BufferedWriter | None = None
         self._report: CloseReport | None = None
         self._home: Home | None = None
+        self._graph: Graph | None = None
+        self._schema_trouble: ConfigError | None = None
+        super().__init__(self._typed_graph, Scope())
 
     async def connect(self) -> Self:
         """Open the store and start the drain.
@@ -63,8 +73,11 @@ class MemoryClient:
             self._stack.push_async_callback(store.close)
             if self._report is not None:
                 raise ClosedError("This client was closed while it connected.")
+            self._schema_trouble = await _schema_trouble(store)
+            index = await self._follower(store)
             self._writer = await BufferedWriter(store, journal=kept, **self._options()).start()
             self._store = store
+            self._graph = self._typed(store, self._writer, index)
             if self._writer.is_buffered and self.settings.memory.close_on_sigterm:
                 self._stack.enter_context(closing_on_sigterm(self.close))
         except BaseException:
@@ -87,9 +100,13 @@ class MemoryClient:
         """
         if self._home is not None:
             self._home.check()
+        limit = self.settings.memory.close_timeout_seconds if timeout is None else timeout
+        started = monotonic()
         try:
             if self._writer is not None:
-                self._report = await self._writer.close(timeout)
+                self._report = await self._writer.close(limit)
+            if self._graph is not None:
+                await self._graph.index.close(limit and max(0.0, limit - (monotonic() - started)))
         finally:
             await self._stack.aclose()
         self._report = self._report or CloseReport(0, 0, 0, kept=False)
@@ -142,9 +159,39 @@ class MemoryClient:
             reachable, store.name, detail, stats.pending, stats.oldest_pending_seconds, *self.buffered.journal_health()
         )
 
+    async def _follower(self, store: GraphStore) -> Index:
+        """Return an index that follows the graph until the stack is closed."""
+        vectors, separate = vector_store(self.settings, store)
+        index = Index(store, vectors, embedder(self.settings), separate=separate)
+        self._stack.push_async_callback(index.close)
+        return await index.start()
+
+    def _typed(self, store: GraphStore, writer: BufferedWriter, index: Index) -> Graph:
+        memory = self.settings.memory
+        deferred = memory.write_mode == "deferred"
+        return Graph(store, writer, index, deferred=deferred, strict=memory.multi_tenant, check=self._connected)
+
+    def _typed_graph(self) -> Graph:
+        self._connected()
+        if self._graph is None:
+            raise ClosedError("This client is not connected.", hint="Use it in `async with`, or call connect() first.")
+        if self._schema_trouble is not None:
+            raise self._schema_trouble
+        return self._graph
+
     def _connected(self) -> GraphStore:
         if self._store is None or self._report is not None:
             raise ClosedError("This client is not connected.", hint="Use it in `async with`, or call connect() first.")
         if self._home is not None:
             self._home.check()
         return self._store
+
+
+async def _schema_trouble(store: GraphStore) -> ConfigError | None:
+    """Make the schema of typed memory; where the graph cannot have it, the rest of the client works without."""
+    try:
+        await schema.ensure(store)
+    except ConfigError as error:
+        STORES.warning("typed memory cannot be used: %s", error)
+        return error
+    return None

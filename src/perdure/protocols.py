@@ -1,10 +1,26 @@
-"""The extension surface on one page: what a store or a journal must do to stand behind Perdure."""
+"""The extension surface on one page: what a store, a journal or an embedder must do to stand behind Perdure."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from perdure.errors import JournalError
-from perdure.records import Backlog, Batch, DeadLetter, JournalEntry, LaneMark, LaneState
+from perdure.records import (
+    Backlog,
+    Batch,
+    DeadLetter,
+    JournalEntry,
+    LaneMark,
+    LaneState,
+    Revision,
+    VectorHit,
+    VectorKind,
+    VectorQuery,
+    VectorRecord,
+)
+
+if TYPE_CHECKING:
+    from numpy import float32
+    from numpy.typing import NDArray
 
 
 @runtime_checkable
@@ -35,8 +51,8 @@ class GraphStore(Protocol):
         """Run a statement that may not write; raises InputError when it tries to."""
         ...
 
-    async def write(self, statement: str, parameters: Mapping[str, Any]) -> None:
-        """Run one statement in one transaction, and return when it is committed."""
+    async def write(self, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Run one statement in one transaction, and return its rows when it is committed."""
         ...
 
     async def apply(self, batch: Batch) -> int:
@@ -186,4 +202,99 @@ class LocalJournal(Journal, Protocol):
 
     async def has_writes_left(self) -> bool:
         """Return, without opening it, whether an earlier run has left writes for this graph that nobody drains."""
+        ...
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Turns texts into vectors: texts that mean the same into vectors that point the same way.
+
+    Its answers are float32 arrays of numpy, a row a text: what every model and every store computes with, so that a
+    batch of thousands is never unpacked into Python's numbers.
+    """
+
+    @property
+    def name(self) -> str:
+        """Which model it is: two embedders of one name give one text the same vector."""
+        ...
+
+    @property
+    def dimension(self) -> int:
+        """How many numbers a vector has."""
+        ...
+
+    async def embed(self, texts: Sequence[str]) -> "NDArray[float32]":
+        """Return an array of `len(texts)` rows and `dimension` columns, all finite.
+
+        A row of zeros says that a text means nothing. The event loop is not kept busy.
+        """
+        ...
+
+
+@runtime_checkable
+class VectorStore(Protocol):
+    """An index that finds memories by meaning and by words, one owner's at a time.
+
+    It is derived from the graph: what is in it can be made again, and `mark` and `revisions` say what is missing.
+    Methods raise InputError before any I/O for what they cannot take, StoreUnavailableError when the same call may
+    succeed later, and ClosedError before `connect` and after `close`. Searches never wait for writes.
+    """
+
+    @property
+    def name(self) -> str:
+        """How the store is called in messages, without secrets."""
+        ...
+
+    async def connect(self, *, embedder: str, dimension: int) -> None:
+        """Open the index for vectors of an embedder of this name.
+
+        Raises ConfigError, with nothing changed and nothing left open, when it holds those of another.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release everything. Safe to call twice, and after a connect that failed."""
+        ...
+
+    async def upsert(self, records: Sequence[VectorRecord], *, mark: str | None = None) -> None:
+        """Keep records, each in place of the one of the same owner and id; of two in one call the later stays.
+
+        All of them or none, and found by every search that begins when this has returned. `mark` is kept with them.
+        """
+        ...
+
+    async def delete(self, owner: str, ids: Sequence[str]) -> None:
+        """Remove records of one owner; ids that are not there, or are another's, change nothing."""
+        ...
+
+    async def forget(
+        self,
+        owner: str,
+        *,
+        kinds: Sequence[VectorKind] = (),
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        session_id: str | None = None,
+    ) -> None:
+        """Remove all of an owner's records, or those of these kinds, that agent, that run, that session."""
+        ...
+
+    async def search(self, query: VectorQuery) -> Sequence[VectorHit]:
+        """Return the best `limit` records by meaning and the best `limit` by words, each record once.
+
+        The owner and all that narrows hold for every hit, and there are `limit` by meaning whenever so many records
+        that mean something are left. Every hit has its `dense` score, whichever way it was found.
+        """
+        ...
+
+    async def count(self, owner: str | None = None) -> int:
+        """Return how many records there are, of one owner or of all."""
+        ...
+
+    async def mark(self) -> str | None:
+        """Return the newest mark that was kept, or None: how far the index follows the graph."""
+        ...
+
+    async def revisions(self, after: Revision | None = None, *, limit: int = 1000) -> Sequence[Revision]:
+        """Return which state of which memory the index holds: a page, in an order that the next one continues."""
         ...

@@ -3,14 +3,20 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from perdure.errors import shorten
+from perdure.filters import EVERYTHING, Filter
+
+if TYPE_CHECKING:
+    from numpy import float32
+    from numpy.typing import NDArray
 
 WriteMode = Literal["sync", "buffered", "deferred"]
 Durability = Literal["memory", "os", "disk"]
 FullPolicy = Literal["block", "raise"]
 ReceiptState = Literal["submitted", "accepted", "committed", "failed"]
+VectorKind = Literal["message", "entity", "fact", "preference", "trace", "memory"]
 
 
 class JournalEntry(NamedTuple):
@@ -204,3 +210,72 @@ class Health:
     """Where accepted writes are kept."""
     journal_trouble: str = ""
     """Why the journal takes no more of them, or an empty text."""
+
+
+@dataclass(frozen=True, slots=True)
+class VectorRecord:
+    """What is kept of one memory so that it can be found: its text, its vector, and whose it is."""
+
+    owner: str
+    """Whose it is: an opaque text, and the boundary that no search crosses."""
+    id: str
+    """Its name among the owner's records; another owner may use the same."""
+    kind: VectorKind
+    text: str
+    vector: "NDArray[float32]" = field(repr=False, compare=False)
+    """What the text means. All zeros: nothing; the record is then found by its words only."""
+    agent_id: str | None = None
+    run_id: str | None = None
+    session_id: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """JSON-like, with dates and times beside; what filters look at."""
+    created_at: float = 0.0
+    """Seconds since 1970."""
+    revision: str = ""
+    """Which state of the memory this is: any text that differs when the memory does."""
+    expired: bool = False
+    """Whether it is no longer held to be true; searches pass over it unless they ask."""
+
+    def __repr__(self) -> str:
+        return f"<VectorRecord {self.kind} {self.id!r}>"
+
+
+@dataclass(frozen=True, slots=True)
+class VectorQuery:
+    """A search among one owner's records: by meaning, by words, or by both.
+
+    Everything but `vector` and `text` narrows: what is None or empty leaves all.
+    """
+
+    owner: str
+    vector: "NDArray[float32] | None" = field(default=None, repr=False, compare=False)
+    """What is meant. None, or all zeros: nothing is looked for by meaning."""
+    text: str = ""
+    """Words to look for; no word of it is taken for an operator."""
+    kinds: tuple[VectorKind, ...] = ()
+    agent_id: str | None = None
+    run_id: str | None = None
+    session_id: str | None = None
+    filter: Filter = EVERYTHING
+    limit: int = 50
+    """How many candidates each way of looking gives, where there are so many."""
+    include_expired: bool = False
+
+
+class VectorHit(NamedTuple):
+    """A record that was found, and how well it fits in each way; a ranking makes one score of the two."""
+
+    id: str
+    kind: VectorKind
+    dense: float
+    """The cosine of the angle to what is meant, from -1 to 1; 0 where the query or the record means nothing."""
+    words: float
+    """How well the words fit: 0 where none does or others fit better; comparable within one search only."""
+
+
+class Revision(NamedTuple):
+    """Which state of a memory an index holds."""
+
+    owner: str
+    id: str
+    revision: str

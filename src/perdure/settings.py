@@ -9,14 +9,14 @@ import difflib
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from perdure.errors import ConfigError, shorten
-from perdure.protocols import GraphStore
+from perdure.protocols import Embedder, GraphStore, VectorStore
 from perdure.records import Durability, FullPolicy, WriteError, WriteMode
 
 PREFIX = "PERDURE_"
@@ -126,6 +126,8 @@ class MemorySection(WriteSection):
     """The journal's name: one process at a time has it. "auto" takes the first of several that is free."""
     max_journal_bytes: Annotated[int, Field(ge=MIB)] = 1024 * MIB
     """Size of the writes in the journal; its file may take twice that."""
+    multi_tenant: bool = False
+    """Whether a typed call that does not say whose memory it is about is refused."""
     close_on_sigterm: bool = True
     """Whether SIGTERM closes the client before it ends the process, where nobody else handles that signal."""
 
@@ -158,6 +160,10 @@ class MemorySettings(Explained, BaseSettings):
 
     store: str | GraphStore | None = None
     """A directory, `memory://`, `neo4j://…` or a GraphStore object; None goes by `neo4j.uri`, then `data_dir`."""
+    vector_store: Literal["sqlite", "neo4j"] | VectorStore | None = None
+    """Where memories are searched: "sqlite", "neo4j" or a VectorStore object; None goes by the graph's own store."""
+    embedder: Literal["static"] | Embedder = "static"
+    """What turns texts into vectors: "static", which needs no network, or an Embedder object."""
     data_dir: Path = Path(".perdure")
     """Where the embedded store and the journal keep their files."""
     neo4j: Neo4jSection = Field(default_factory=Neo4jSection)

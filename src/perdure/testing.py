@@ -16,6 +16,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from perdure.errors import ClosedError, ConflictError, InputError, StatementRejectedError, StoreUnavailableError
+from perdure.graph import schema
 from perdure.records import Batch, JournalEntry, LaneMark
 
 Answer = Callable[[str, Mapping[str, Any]], Sequence[Mapping[str, Any]]]
@@ -173,16 +174,19 @@ class FakeGraphStore:
         """Return the rows that the store's answer function gives; raises InputError when it has none."""
         await asyncio.sleep(0)
         self._check_open()
+        if statement == schema.TEXTS["version"]:
+            return [{"version": schema.VERSION}]
         if self._answer is None:
             raise InputError("The fake store cannot run Cypher.", hint="Make it as FakeGraphStore(answer=…).")
         return [dict(row) for row in self._answer(statement, parameters)]
 
-    async def write(self, statement: str, parameters: Mapping[str, Any]) -> None:
-        """Commit one statement."""
+    async def write(self, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Commit one statement, and return the rows that the store's answer function gives, if it has one."""
         writes = [Committed(statement, parameters)]
         async with self._visit(writes):
             self._refuse_among(writes)
             self.transactions.append(writes)
+        return [dict(row) for row in self._answer(statement, parameters)] if self._answer else []
 
     async def apply(self, batch: Batch) -> int:
         """Commit a batch, or as much of it as `commit_at_most` allows; see GraphStore.apply."""

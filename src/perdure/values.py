@@ -87,7 +87,8 @@ def _copy_map(value: Mapping[Any, Any], path: tuple[str | int, ...], depth: int)
     copy: dict[str, Any] = {}
     size = OVERHEAD
     for name, item in value.items():
-        key = _check_key(name, _shown(path))
+        plain = type(name) is str and name and name.isascii()
+        key = name if plain else _check_key(name, _shown(path))
         copy[key], extra = _copy(item, (*path, key), depth)
         size += extra + len(key.encode())
     return copy, size

@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from perdure.errors import ConfigError, DurabilityWarning
-from perdure.protocols import GraphStore, LocalJournal
+from perdure.protocols import Embedder, GraphStore, LocalJournal, VectorStore
 from perdure.settings import CONTRADICTORY, VOLATILE, MemorySettings, Neo4jSection
 
 BOLT_PORT = 7687
@@ -29,6 +29,51 @@ def graph_store(settings: MemorySettings) -> GraphStore:
     if store == "memory://":
         return embedded(None)
     return neo4j_store(store, settings.neo4j) if "://" in store else embedded(store)
+
+
+def vector_store(settings: MemorySettings, graph: GraphStore) -> tuple[VectorStore, bool]:
+    """Return the vector store that the settings name, not yet connected, and whether it is apart from the graph.
+
+    None named: the indexes of Neo4j for a graph that is there, otherwise a file beside the embedded graph. Raises
+    ConfigError for a name that is unknown.
+    """
+    named = settings.vector_store
+    if named is not None and not isinstance(named, str):
+        return named, True
+    on_neo4j = neo4j_uri(settings) is not None
+    if named == "neo4j" and not on_neo4j:
+        raise ConfigError("vector_store='neo4j' needs a graph on Neo4j.", hint="Set neo4j.uri, or use 'sqlite'.")
+    if on_neo4j and named != "sqlite":
+        from perdure.stores.neo4j.vectors import Neo4jVectorStore  # noqa: PLC0415  an optional extra
+
+        return Neo4jVectorStore(graph), False
+    from perdure.stores.sqlite_vectors import SqliteVectorStore  # noqa: PLC0415  loads numpy
+
+    return SqliteVectorStore(files(settings)), True
+
+
+def files(settings: MemorySettings) -> Path | None:
+    """Return the directory for what is derived from the graph; None where nothing lasts."""
+    store = settings.store
+    if store is None or (isinstance(store, str) and "://" in store and store != "memory://"):
+        return settings.data_dir / "vectors"
+    return Path(store) / "vectors" if isinstance(store, str) and store != "memory://" else None
+
+
+def embedder(settings: MemorySettings) -> Embedder:
+    """Return the embedder that the settings name. Raises ConfigError when there is none of that name."""
+    if not isinstance(settings.embedder, str):
+        return settings.embedder
+    from perdure.embedders.static import StaticEmbedder  # noqa: PLC0415  loads numpy
+
+    return StaticEmbedder()
+
+
+def neo4j_uri(settings: MemorySettings) -> str | None:
+    """Return the address of the Neo4j server that holds the graph, if one does."""
+    store = settings.store
+    named = store if isinstance(store, str) and "://" in store and store != "memory://" else None
+    return settings.neo4j.uri or named
 
 
 def journal(settings: MemorySettings) -> LocalJournal | None:

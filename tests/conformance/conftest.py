@@ -7,12 +7,15 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from vector_indexes import lent
 
 from perdure import MemoryClient, MemorySettings
 from perdure.cypher import bind
 from perdure.protocols import GraphStore
 from perdure.records import Batch, JournalEntry
 from perdure.stores.embedded import EmbeddedGraphStore
+from perdure.stores.sqlite_vectors import SqliteVectorStore
+from perdure.testing_search import FakeVectorStore
 
 DIRECTORY, MEMORY, NEO4J = "embedded in a directory", "embedded in memory", "Neo4j"
 FIXTURES = {DIRECTORY: "directory_graph", MEMORY: "memory_graph", NEO4J: "neo4j_graph"}
@@ -41,10 +44,10 @@ class Graph:
         self._lanes.add(f"{self._mine}/{name}")
         return f"{self._mine}/{name}"
 
-    async def write(self, statement: str, parameters: Mapping[str, Any] | None = None) -> None:
-        """Run one statement in one transaction."""
+    async def write(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Run one statement in one transaction, and return its rows."""
         text, copy, _ = bind(self.text(statement), parameters)
-        await self.store.write(text, copy)
+        return await self.store.write(text, copy)
 
     async def read(self, statement: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Return the rows of a statement that reads."""
@@ -197,3 +200,126 @@ async def neo4j_driver(neo4j_server) -> AsyncIterator[Any]:
 
     async with AsyncGraphDatabase.driver(neo4j_server.uri, auth=neo4j_server.auth) as driver:
         yield driver
+
+
+# -- typed memory
+
+MODES = ("sync", "buffered", "deferred")
+
+
+class Typed:
+    """A client in one write mode, and a tenant that belongs to one test."""
+
+    def __init__(self, client: MemoryClient, mode: str, graph: Graph) -> None:
+        self.client = client
+        self.mode = mode
+        self.graph = graph
+        self.tenant = f"tenant-{secrets.token_hex(6)}"
+        self.ada = client.scope(tenant=self.tenant, user_id="ada")
+        self.bob = client.scope(tenant=self.tenant, user_id="bob")
+
+    async def rows(self, statement: str, **parameters: Any) -> list[dict[str, Any]]:
+        """Return what is in the graph, when everything is settled."""
+        await self.client.flush()
+        return await self.client.query.cypher(statement, parameters)
+
+    async def contents(self) -> list[tuple[Any, ...]]:
+        """Return how many nodes of which kind the tenant has, by owner."""
+        return [
+            tuple(row.values())
+            for row in await self.rows(
+                "MATCH (n) WHERE n.owner STARTS WITH $mine RETURN n.owner AS o, labels(n)[0] AS l, count(*) AS n "
+                "ORDER BY o, l",
+                mine=f'["{self.tenant}"',
+            )
+        ]
+
+    async def chain(self, session_id: str, user_id: str = "ada") -> list[str]:
+        """Return the ids of a conversation's messages along its chain; fails when it forks, or ends early."""
+        key = f'["{self.tenant}","{user_id}"]{session_id}'
+        links = await self.rows(
+            "MATCH (a)-[:NEXT]->(b:Message {conversation: $key}) RETURN a.id AS a, b.id AS b, b.public_id AS id",
+            key=key,
+        )
+        tips = await self.rows("MATCH (:Conversation {id: $key})-[:LAST]->(m) RETURN m.id AS id", key=key)
+        [count] = await self.rows("MATCH (m:Message {conversation: $key}) RETURN count(m) AS n", key=key)
+        following = {link["a"]: (link["b"], link["id"]) for link in links}
+        assert len(following) == len(links) == len({link["b"] for link in links}) == count["n"]
+        here, walked = key, []
+        while here in following:
+            here, public_id = following[here]
+            walked.append(public_id)
+        assert len(walked) == count["n"]
+        assert [tip["id"] for tip in tips] == ([here] if walked else [])
+        return walked
+
+    async def sweep(self) -> None:
+        """Remove everything that is the tenant's."""
+        await self.graph.store.write(
+            "MATCH (n) WHERE n.owner STARTS WITH $mine DETACH DELETE n", {"mine": f'["{self.tenant}"'}
+        )
+
+
+@asynccontextmanager
+async def typed_memory(make: Any, graph: Graph, mode: str, **options: Any) -> AsyncIterator[Typed]:
+    """Lend typed memory over a graph, and sweep it."""
+    async with make(graph, write_mode=mode, durability="memory", **options) as client:
+        typed = Typed(client, mode, graph)
+        yield typed
+        await client.flush()
+        await typed.sweep()
+        assert [str(error) for error in client.write_errors] == []
+
+
+@pytest.fixture(
+    params=[
+        pytest.param((store, mode), id=f"{store}, {mode}", marks=[pytest.mark.neo4j] if store == NEO4J else [])
+        for store in (DIRECTORY, NEO4J)
+        for mode in MODES
+    ]
+)
+def typed_graph(request) -> tuple[Graph, str]:
+    """A graph on each store, with each write mode."""
+    store, mode = request.param
+    return request.getfixturevalue(FIXTURES[store]), mode
+
+
+@pytest.fixture
+async def typed(typed_graph, client_of) -> AsyncIterator[Typed]:
+    """Typed memory on each store in each write mode."""
+    async with typed_memory(client_of, *typed_graph) as typed:
+        yield typed
+
+
+@pytest.fixture
+async def fake_vectors():
+    """A store that looks at everything."""
+    store = FakeVectorStore()
+    async with lent(store, lambda: store) as index:
+        yield index
+
+
+@pytest.fixture
+async def sqlite_vectors(tmp_path):
+    """Vectors in a file."""
+    async with lent(SqliteVectorStore(tmp_path), lambda: SqliteVectorStore(tmp_path)) as index:
+        yield index
+
+
+@pytest.fixture
+async def neo4j_vectors(neo4j_store):
+    """Vectors in the Neo4j server, under a label of the tests' own."""
+    from perdure.stores.neo4j.vectors import Neo4jVectorStore  # noqa: PLC0415  needs the optional driver
+
+    def make():
+        return Neo4jVectorStore(neo4j_store, label="SearchableInTests")
+
+    async with lent(make(), make) as index:
+        yield index
+
+
+@pytest.fixture(params=["fake", "SQLite", pytest.param("Neo4j", marks=pytest.mark.neo4j)])
+def index(request):
+    """Each vector store in turn."""
+    fixtures = {"fake": "fake_vectors", "SQLite": "sqlite_vectors", "Neo4j": "neo4j_vectors"}
+    return request.getfixturevalue(fixtures[request.param])

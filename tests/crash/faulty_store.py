@@ -46,8 +46,8 @@ class FaultyStore:
     async def read(self, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         return await self._store.read(statement, parameters)
 
-    async def write(self, statement: str, parameters: Mapping[str, Any]) -> None:
-        await self._store.write(statement, parameters)
+    async def write(self, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return await self._store.write(statement, parameters)
 
     async def apply(self, batch: Batch) -> int:
         if self._faults.stalled:

@@ -12,7 +12,10 @@ import perdure
 from perdure import errors, protocols, records, testing
 
 ROOT = Path(perdure.__file__).parents[2]
-HIDDEN_RECORDS = {"Backlog", "Batch", "JournalEntry", "LaneMark", "LaneState"}
+HIDDEN_RECORDS = {
+    *("Backlog", "Batch", "JournalEntry", "LaneMark", "LaneState"),
+    *("Revision", "VectorHit", "VectorQuery", "VectorRecord"),
+}
 """Nouns between the layers, which a user does not meet."""
 
 

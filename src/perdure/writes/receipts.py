@@ -88,6 +88,15 @@ class Receipt:
         finally:
             self._waiters = [other for other in self._waiters if other is not waiter]
 
+    def when_settled(self, tell: Callable[[], None]) -> None:
+        """Have something called on the event loop once an accepted write is committed or has failed."""
+        if self.state not in UNSETTLED:
+            tell()
+            return
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiter.add_done_callback(lambda _: self.when_settled(tell))
+        self._waiters = [*self._waiters, waiter]
+
     def keep(self) -> None:
         """Record that the journal has it."""
         self.kept = True

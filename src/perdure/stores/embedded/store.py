@@ -121,9 +121,9 @@ class EmbeddedGraphStore:
         except UnknownPropertyError:
             return await self._write(partial(_read_declaring, session, statement, parameters))
 
-    async def write(self, statement: str, parameters: Mapping[str, Any]) -> None:
-        """Run one statement in one transaction."""
-        await self._write(partial(_write, self._opened(), statement, parameters))
+    async def write(self, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Run one statement in one transaction, and return its rows."""
+        return await self._write(partial(_write, self._opened(), statement, parameters))
 
     async def apply(self, batch: Batch) -> int:
         """Commit the whole batch in one transaction; see GraphStore.apply."""
@@ -172,9 +172,9 @@ def _read_declaring(session: kglite.Session, statement: str, parameters: Mapping
     raise StatementRejectedError("The statement names too many properties the graph does not have.")
 
 
-def _write(session: kglite.Session, statement: str, parameters: Mapping[str, Any]) -> None:
+def _write(session: kglite.Session, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
     with transaction(session) as work:
-        run(work, statement, parameters)
+        return [decode_row(row) for row in run(work, statement, parameters)]
 
 
 def _apply(session: kglite.Session, batch: Batch) -> int:

@@ -131,26 +131,29 @@ class Neo4jGraphStore:
 
         @unit_of_work(timeout=self._transaction_timeout)
         async def work(transaction: Any) -> list[dict[str, Any]]:
-            result = await transaction.run(statement, dict(sendable(parameters)))
-            return [{key: plain(value) for key, value in record.items()} async for record in result]
+            return await rows_of(await transaction.run(statement, dict(sendable(parameters))))
 
         with translated():
             async with self._deadline(), self._session(READ_ACCESS) as session:
                 return await session.execute_read(work)
 
-    async def write(self, statement: str, parameters: Mapping[str, Any]) -> None:
+    async def write(self, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Run one statement in one transaction, with one round trip; deadlocks are tried again at once."""
-        for attempt in range(1, QUICK_TRIES + 1):
+        attempt = 1
+        while True:
             try:
-                with translated():
-                    async with self._deadline(), self._session() as session:
-                        await (await session.run(self._query(statement), dict(sendable(parameters)))).consume()
+                return await self._write_once(statement, parameters)
             except StoreUnavailableError as error:
                 if error.relief != "again" or attempt == QUICK_TRIES:
                     raise
                 await asyncio.sleep(random.uniform(0.001, 0.02 * attempt))  # noqa: S311  not a secret
-            else:
-                return
+                attempt += 1
+
+    async def _write_once(self, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        with translated():
+            async with self._deadline(), self._session() as session:
+                result = await session.run(self._query(statement), dict(sendable(parameters)))
+                return await rows_of(result)
 
     async def apply(self, batch: Batch) -> int:
         """Commit a prefix of the batch in one transaction; see GraphStore.apply.
@@ -336,6 +339,11 @@ class Neo4jGraphStore:
                 await session.begin_transaction(timeout=self._transaction_timeout) as transaction,
             ):
                 yield transaction
+
+
+async def rows_of(result: Any) -> list[dict[str, Any]]:
+    """Return what is left of a result, in plain values."""
+    return [{key: plain(value) for key, value in record.items()} async for record in result]
 
 
 def superseded(batch: Batch) -> ConflictError:

@@ -1,0 +1,137 @@
+"""The embedder that needs no key and no network: WordLlama's vectors of words, added up.
+
+The files come with the `wordllama` package. They are read directly: its own code is not imported, asks a hub, and
+configures everybody's logging.
+"""
+
+import json
+import struct
+from collections.abc import Sequence
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Lock
+from typing import TypedDict
+
+import numpy as np
+from anyio import CapacityLimiter, to_thread
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from perdure.errors import ConfigError, InputError
+
+PACKAGE = "wordllama"
+WEIGHTS = "weights/l2_supercat_256.safetensors"
+TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
+TENSOR = "embedding.weight"
+TYPES = {"F16": "<f2", "F32": "<f4"}
+DIMENSION = 256
+LONGEST_TEXT = 16_384
+TEXTS_AT_A_TIME = 256
+LONGEST_HEADER = 1_000_000
+
+
+class StaticEmbedder:
+    """Turns texts into 256 numbers each: the sum of its words' vectors, at unit length.
+
+    An empty or blank text becomes zeros. Of a text longer than 16,384 characters the first so
+    many count. Case, accents, emoji and control characters are as the model's tokenizer takes them; half of a
+    surrogate pair is an InputError. The model is read on first use, in 0.2 s; it takes about 40 MB. All of it runs in
+    one thread of its own kind, a few hundred texts at a time, so that a question need not wait for a long import.
+    """
+
+    name = "wordllama-l2-supercat-256"
+    dimension = DIMENSION
+
+    def __init__(self, *, threads: int = 1) -> None:
+        self._limiter = CapacityLimiter(threads)
+        self._loading = Lock()
+        self._model: _Model | None = None
+
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return a row for each text. Raises ConfigError when the model's files are not there, or are not its own."""
+        given = [_checked(text, place) for place, text in enumerate(texts)]
+        vectors = np.zeros((len(given), DIMENSION), dtype=np.float32)
+        for first in range(0, len(given), TEXTS_AT_A_TIME):
+            part = given[first : first + TEXTS_AT_A_TIME]
+            vectors[first : first + len(part)] = await to_thread.run_sync(
+                partial(self._embed, part), limiter=self._limiter
+            )
+        return vectors
+
+    def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        with self._loading:
+            if self._model is None:
+                self._model = _Model.loaded()
+        return self._model.embed(texts)
+
+
+class _Model:
+    def __init__(self, tokenizer: Tokenizer, vectors: NDArray[np.floating]) -> None:
+        self._tokenizer = tokenizer
+        self._vectors = vectors
+
+    @classmethod
+    def loaded(cls) -> "_Model":
+        spec = find_spec(PACKAGE)
+        if spec is None or spec.origin is None:
+            raise ConfigError("The static embedder's files are not here.", hint=f"pip install {PACKAGE}")
+        directory = Path(spec.origin).parent
+        try:
+            tokenizer = Tokenizer.from_file(str(directory / TOKENIZER))
+            vectors = tensor(directory / WEIGHTS)
+        except (OSError, ValueError, KeyError, struct.error) as error:
+            raise unreadable(directory, str(error)) from error
+        if vectors.ndim != 2 or vectors.shape[1] != DIMENSION or len(vectors) < tokenizer.get_vocab_size():
+            raise unreadable(directory, f"its vectors have the shape {vectors.shape}")
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        return cls(tokenizer, vectors)
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        encodings = [self._tokenizer.encode(text, add_special_tokens=False) for text in texts]
+        tokens = [np.array(encoding.ids, dtype=np.intp) for encoding in encodings]
+        sums = np.zeros((len(texts), DIMENSION), dtype=np.float32)
+        for place, ids in enumerate(tokens):
+            if len(ids):
+                sums[place] = self._vectors[ids].sum(axis=0, dtype=np.float32)
+        lengths = np.linalg.norm(sums, axis=1, keepdims=True).astype(np.float32)
+        lengths[lengths == 0] = 1
+        return sums / lengths
+
+
+class _Entry(TypedDict):
+    dtype: str
+    shape: list[int]
+    data_offsets: list[int]
+
+
+def tensor(path: Path) -> NDArray[np.floating]:
+    """Return the one tensor of a safetensors file: a header's length, a header in JSON, and the numbers."""
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        if length > LONGEST_HEADER:
+            raise ValueError(f"{path.name} is no safetensors file")
+        entry: _Entry = json.loads(file.read(length))[TENSOR]
+        start, end = entry["data_offsets"]
+        file.seek(8 + length + start)
+        data = file.read(end - start)
+    return np.frombuffer(data, dtype=TYPES[entry["dtype"]]).reshape(entry["shape"])
+
+
+def unreadable(directory: Path, why: str) -> ConfigError:
+    """Return the error for files that are not the model's."""
+    return ConfigError(
+        f"The static embedder's files in {str(directory)!r} cannot be used: {why}.",
+        hint=f"Install {PACKAGE} again.",
+    )
+
+
+def _checked(text: object, place: int) -> str:
+    if not isinstance(text, str):
+        raise InputError(f"texts[{place}] should be text, not {type(text).__name__}.")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"texts[{place}] holds half of a surrogate pair, which is not text.") from None
+    return text[:LONGEST_TEXT].strip()

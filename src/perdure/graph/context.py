@@ -1,0 +1,125 @@
+"""What a prompt should know: the three memories' answer to one question, read at the same time."""
+
+import asyncio
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, Unpack
+
+from perdure.graph import checks
+from perdure.graph.long_term import LongTermMemory
+from perdure.graph.reasoning import ReasoningMemory
+from perdure.graph.scope import Scope, ScopeIds, check_id
+from perdure.graph.short_term import ShortTermMemory
+from perdure.graph.writing import Graph
+from perdure.models import Entity, Fact, Hit, Message, Preference, Trace
+
+CHARACTERS_A_TOKEN = 4
+"""A rough measure that errs on the long side for English."""
+LONGEST_LINE = 500
+MOST_ITEMS = 1000
+CONVERSATION = 5
+LEAST_TO_MISS = (4, 3, 2, CONVERSATION, 1, 0)
+"""Places of sections, in the order in which they give way."""
+
+
+class Section(NamedTuple):
+    """A heading and the lines below it, the most useful first."""
+
+    heading: str
+    lines: Sequence[str]
+
+
+async def context(  # noqa: PLR0913  the parts of the question
+    graph: Graph,
+    bound: Scope,
+    query: str,
+    *,
+    session_id: str | None,
+    max_items: int,
+    token_budget: int | None,
+    **scope: Unpack[ScopeIds],
+) -> str:
+    """Return what the three memories know about a query as text: see TypedMemory.get_context."""
+    graph.scope(bound, scope)
+    session = None if session_id is None else check_id("session_id", session_id)
+    most = checks.limit(max_items, "max_items", most=MOST_ITEMS)
+    budget = None if token_budget is None else checks.limit(token_budget, "token_budget")
+    said, known = ShortTermMemory(graph, bound), LongTermMemory(graph, bound)
+    async with asyncio.TaskGroup() as tasks:
+        recent = tasks.create_task(_recent(said, session, most, scope))
+        messages = tasks.create_task(said.search_messages(query, limit=most, **scope))
+        facts = tasks.create_task(known.search_facts(query, limit=most, **scope))
+        preferences = tasks.create_task(known.search_preferences(query, limit=most, **scope))
+        entities = tasks.create_task(known.search_entities(query, limit=most, **scope))
+        traces = tasks.create_task(ReasoningMemory(graph, bound).search_traces(query, limit=most, **scope))
+    here = {message.id for message in recent.result()}
+    elsewhere = [hit for hit in messages.result() if hit.item.id not in here]
+    found = [*facts.result(), *preferences.result(), *entities.result(), *elsewhere, *traces.result()]
+    chosen = sorted(found, key=lambda hit: -hit.why["cosine"])[:most]
+    return _fitting(_sections(recent.result(), chosen), budget)
+
+
+async def _recent(said: ShortTermMemory, session: str | None, most: int, scope: ScopeIds) -> list[Message]:
+    return [] if session is None else (await said.get_conversation(session, limit=most, **scope)).messages
+
+
+def _sections(recent: Sequence[Message], chosen: Sequence[Hit[Any]]) -> list[Section]:
+    items = [hit.item for hit in chosen]
+    return [
+        Section("Facts", [_fact(item) for item in items if isinstance(item, Fact)]),
+        Section("Preferences", [_preference(item) for item in items if isinstance(item, Preference)]),
+        Section("People and things", [_entity(item) for item in items if isinstance(item, Entity)]),
+        Section("Said before", [_message(item) for item in items if isinstance(item, Message)]),
+        Section("Similar tasks", [_trace(item) for item in items if isinstance(item, Trace)]),
+        Section("This conversation", [_message(message) for message in recent]),
+    ]
+
+
+def _fact(fact: Fact) -> str:
+    since = f" (since {fact.valid_from:%Y-%m-%d})" if fact.valid_from else ""
+    until = f" (until {fact.valid_until:%Y-%m-%d})" if fact.valid_until else ""
+    return f"{fact.subject} {fact.predicate} {fact.object}{since}{until}"
+
+
+def _preference(kept: Preference) -> str:
+    return f"{kept.category}: {kept.preference}" + (f" ({kept.context})" if kept.context else "")
+
+
+def _entity(entity: Entity) -> str:
+    return f"{entity.name} ({entity.type})" + (f": {entity.description}" if entity.description else "")
+
+
+def _message(message: Message) -> str:
+    return f"{message.created_at:%Y-%m-%d} {message.name or message.role}: {message.content}"
+
+
+def _trace(trace: Trace) -> str:
+    ended = {True: "succeeded", False: "failed", None: "not completed"}[trace.success]
+    return f"{trace.task} ({ended})" + (f": {trace.outcome}" if trace.outcome else "")
+
+
+def _fitting(sections: Iterable[Section], budget: int | None) -> str:
+    """Return the sections as text, lines of the longest ones left out until it is within the budget, in tokens.
+
+    Of a conversation the oldest go first, of everything else what fits least. Among sections of one length what was
+    said and done goes before what is known.
+    """
+    left = [Section(heading, [_line(line) for line in lines]) for heading, lines in sections]
+    text = _text(left)
+    while budget is not None and len(text) > budget * CHARACTERS_A_TOKEN and any(lines for _, lines in left):
+        longest = max(LEAST_TO_MISS, key=lambda place: len(left[place].lines))
+        heading, lines = left[longest]
+        left[longest] = Section(heading, lines[1:] if longest == CONVERSATION else lines[:-1])
+        text = _text(left)
+    return text
+
+
+def _line(text: str) -> str:
+    """Return a text on one line, so that what somebody said cannot pass for a heading."""
+    one = re.sub(r"\s+", " ", text).strip()
+    return one if len(one) <= LONGEST_LINE else f"{one[: LONGEST_LINE - 1]}…"
+
+
+def _text(sections: Iterable[Section]) -> str:
+    blocks = [f"{heading}:\n" + "\n".join(f"- {line}" for line in lines) for heading, lines in sections if lines]
+    return "\n\n".join(blocks)

@@ -1,0 +1,58 @@
+// How far the search follows the graph. Whatever a search can find carries `unindexed`, a text of its own for each
+// change, from the change itself until the vector store has it. These run on nobody's behalf: what they are given are
+// whole keys, or they look at all there is.
+
+// -- messages --
+MATCH (n:Message) WHERE n.id IN $ids RETURN n
+// -- entities --
+MATCH (n:Entity) WHERE n.id IN $ids RETURN n
+// -- facts --
+MATCH (n:Fact) WHERE n.id IN $ids RETURN n
+// -- preferences --
+MATCH (n:Preference) WHERE n.id IN $ids RETURN n
+// -- traces --
+MATCH (n:Trace) WHERE n.id IN $ids RETURN n
+
+// -- unindexed_messages --
+MATCH (n:Message) WHERE n.unindexed > '' RETURN n.id AS id LIMIT $limit
+// -- unindexed_entities --
+MATCH (n:Entity) WHERE n.unindexed > '' RETURN n.id AS id LIMIT $limit
+// -- unindexed_facts --
+MATCH (n:Fact) WHERE n.unindexed > '' RETURN n.id AS id LIMIT $limit
+// -- unindexed_preferences --
+MATCH (n:Preference) WHERE n.unindexed > '' RETURN n.id AS id LIMIT $limit
+// -- unindexed_traces --
+MATCH (n:Trace) WHERE n.unindexed > '' RETURN n.id AS id LIMIT $limit
+
+// -- indexed_messages --
+UNWIND $rows AS row MATCH (n:Message {id: row.id})
+SET n.unindexed = CASE WHEN n.unindexed = row.unindexed THEN null ELSE n.unindexed END
+// -- indexed_entities --
+UNWIND $rows AS row MATCH (n:Entity {id: row.id})
+SET n.unindexed = CASE WHEN n.unindexed = row.unindexed THEN null ELSE n.unindexed END
+// -- indexed_facts --
+UNWIND $rows AS row MATCH (n:Fact {id: row.id})
+SET n.unindexed = CASE WHEN n.unindexed = row.unindexed THEN null ELSE n.unindexed END
+// -- indexed_preferences --
+UNWIND $rows AS row MATCH (n:Preference {id: row.id})
+SET n.unindexed = CASE WHEN n.unindexed = row.unindexed THEN null ELSE n.unindexed END
+// -- indexed_traces --
+UNWIND $rows AS row MATCH (n:Trace {id: row.id})
+SET n.unindexed = CASE WHEN n.unindexed = row.unindexed THEN null ELSE n.unindexed END
+
+// -- every_message --
+MATCH (n:Message) RETURN n.id AS id
+// -- every_entity --
+MATCH (n:Entity) RETURN n.id AS id
+// -- every_fact --
+MATCH (n:Fact) RETURN n.id AS id
+// -- every_preference --
+MATCH (n:Preference) RETURN n.id AS id
+// -- every_trace --
+MATCH (n:Trace) RETURN n.id AS id
+
+// -- mark --
+MATCH (k:_PerdureSearch {id: 'search'}) RETURN k.mark AS mark
+// -- set_mark --
+MERGE (k:_PerdureSearch {id: 'search'})
+SET k.mark = CASE WHEN coalesce(k.mark, '') > $mark THEN k.mark ELSE $mark END

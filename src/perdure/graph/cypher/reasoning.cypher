@@ -1,0 +1,116 @@
+// How agents went about their tasks:
+// (:Conversation)-[:HAS_TRACE]->(:Trace)-[:HAS_STEP]->(:ReasoningStep)-[:USED]->(:ToolCall)-[:TOUCHED]->(:Entity).
+// A statement whose parent is not there gives no row, and changes nothing; with $loud, where nobody would see that, it
+// fails.
+
+// -- start_trace --
+OPTIONAL MATCH (m:Message {id: $message}) WHERE m.owner = $owner
+WITH m, CASE WHEN $message IS NULL OR m IS NOT NULL THEN 'there'
+             WHEN $loud THEN toString(date('the message that triggered it is not there')) ELSE 'absent' END AS state
+WHERE state = 'there'
+MERGE (c:Conversation {id: $conversation})
+ON CREATE SET c += $session, c.owner = $owner, c.sort = ''
+SET c.updated_at = $now
+MERGE (t:Trace {id: $id})
+ON CREATE SET t += $trace, t.owner = $owner, t.conversation = $conversation, t.step_count = 0, t.unindexed = $revision
+MERGE (c)-[:HAS_TRACE]->(t)
+FOREACH (x IN CASE WHEN m IS NULL THEN [] ELSE [m] END | MERGE (t)-[:TRIGGERED_BY]->(x))
+RETURN t
+
+// -- add_step --
+OPTIONAL MATCH (t:Trace {id: $trace})
+WHERE t.owner = $owner AND ($agent_id IS NULL OR t.agent_id = $agent_id) AND ($run_id IS NULL OR t.run_id = $run_id)
+WITH t, CASE WHEN t IS NOT NULL THEN 'there' WHEN $loud THEN toString(date('the trace is not there'))
+             ELSE 'absent' END AS state
+WHERE state = 'there'
+SET t.updated_at = $now
+WITH t
+MERGE (s:ReasoningStep {id: $id})
+ON CREATE SET s += $step, s.owner = $owner, s.conversation = t.conversation, s.trace = t.id, s.session_id = t.session_id,
+  s.trace_id = t.public_id, s.agent_id = t.agent_id, s.run_id = t.run_id, s.step_number = t.step_count + 1
+SET t.step_count = CASE WHEN s.step_number > t.step_count THEN s.step_number ELSE t.step_count END
+MERGE (t)-[:HAS_STEP]->(s)
+RETURN s
+
+// -- record_tool_call --
+OPTIONAL MATCH (s:ReasoningStep {id: $step})
+WHERE s.owner = $owner AND ($agent_id IS NULL OR s.agent_id = $agent_id) AND ($run_id IS NULL OR s.run_id = $run_id)
+OPTIONAL MATCH (m:Message {id: $message}) WHERE m.owner = $owner
+WITH s, m
+UNWIND CASE WHEN size($entities) = 0 THEN [null] ELSE $entities END AS entity
+OPTIONAL MATCH (e:Entity {id: entity}) WHERE e.owner = $owner
+WITH s, m, collect(e) AS by_id
+UNWIND CASE WHEN size($names) = 0 THEN [null] ELSE $names END AS name
+OPTIONAL MATCH (w:EntityName {id: name})-[:NAMES]->(e:Entity) WHERE e.owner = $owner
+WITH s, m, by_id, collect(e) AS by_name, count(DISTINCT w) AS named
+WITH s, m, by_id + by_name AS touched,
+  CASE WHEN s IS NOT NULL AND ($message IS NULL OR m IS NOT NULL) AND size(by_id) = size($entities)
+            AND named = size($names) THEN 'there'
+       WHEN $loud THEN toString(date('the step, the message or an entity is not there'))
+       ELSE 'absent' END AS state
+WHERE state = 'there'
+MERGE (k:ToolCall {id: $id})
+ON CREATE SET k += $call, k.owner = $owner, k.conversation = s.conversation, k.trace = s.trace, k.step = s.id,
+  k.session_id = s.session_id, k.step_id = s.public_id, k.agent_id = s.agent_id, k.run_id = s.run_id
+SET k.touched = [e IN touched | e.public_id]
+SET s.observation = coalesce($observation, s.observation)
+MERGE (s)-[:USED]->(k)
+FOREACH (x IN CASE WHEN m IS NULL THEN [] ELSE [m] END | MERGE (k)-[:TRIGGERED_BY]->(x))
+FOREACH (e IN touched | MERGE (k)-[:TOUCHED]->(e))
+RETURN k
+
+// -- complete_trace --
+OPTIONAL MATCH (t:Trace {id: $id})
+WHERE t.owner = $owner AND ($agent_id IS NULL OR t.agent_id = $agent_id) AND ($run_id IS NULL OR t.run_id = $run_id)
+WITH t, CASE WHEN t IS NOT NULL THEN 'there' WHEN $loud THEN toString(date('the trace is not there'))
+             ELSE 'absent' END AS state
+WHERE state = 'there'
+SET t.updated_at = $now, t.unindexed = $revision
+WITH t
+SET t += CASE WHEN $if_open AND t.completed_at IS NOT NULL THEN {} ELSE $completion END
+RETURN t
+
+// -- trace --
+MATCH (t:Trace {id: $id})
+WHERE t.owner = $owner AND ($agent_id IS NULL OR t.agent_id = $agent_id) AND ($run_id IS NULL OR t.run_id = $run_id)
+RETURN t
+
+// -- step --
+MATCH (s:ReasoningStep {id: $id})
+WHERE s.owner = $owner AND ($agent_id IS NULL OR s.agent_id = $agent_id) AND ($run_id IS NULL OR s.run_id = $run_id)
+RETURN s
+
+// -- steps_of --
+MATCH (s:ReasoningStep {trace: $trace}) WHERE s.owner = $owner
+RETURN s ORDER BY s.step_number
+
+// -- tool_calls_of --
+MATCH (k:ToolCall {trace: $trace}) WHERE k.owner = $owner
+RETURN k ORDER BY k.created_at, k.id
+
+// -- traces --
+// Newest first, without their steps.
+MATCH (t:Trace {owner: $owner})
+WHERE ($agent_id IS NULL OR t.agent_id = $agent_id) AND ($run_id IS NULL OR t.run_id = $run_id)
+  AND ($success IS NULL OR t.success = $success)
+RETURN t ORDER BY t.started_at DESC, t.id DESC SKIP $offset LIMIT $limit
+
+// -- traces_of_session --
+MATCH (t:Trace {conversation: $conversation})
+WHERE t.owner = $owner AND ($agent_id IS NULL OR t.agent_id = $agent_id) AND ($run_id IS NULL OR t.run_id = $run_id)
+  AND ($success IS NULL OR t.success = $success)
+RETURN t ORDER BY t.started_at DESC, t.id DESC SKIP $offset LIMIT $limit
+
+// -- tool_stats --
+// What the tool calls say, counted when it is asked.
+MATCH (k:ToolCall {owner: $owner})
+WHERE ($agent_id IS NULL OR k.agent_id = $agent_id) AND ($run_id IS NULL OR k.run_id = $run_id)
+  AND ($tool_name IS NULL OR k.tool_name = $tool_name)
+RETURN k.tool_name AS tool_name, count(*) AS calls,
+  sum(CASE WHEN k.status = 'success' THEN 1 ELSE 0 END) AS successes,
+  avg(k.duration_seconds) AS mean_seconds, max(k.created_at) AS last_used_at
+ORDER BY tool_name
+
+// -- message_is_there --
+MATCH (m:Message {id: $id}) WHERE m.owner = $owner
+RETURN m.id AS id

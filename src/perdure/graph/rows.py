@@ -1,0 +1,50 @@
+"""From records to the properties of nodes, and back."""
+
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from perdure.models import ToolCall, Trace
+from perdure.plain import decode, encode
+
+R = TypeVar("R", bound=BaseModel)
+
+ENCODED = frozenset({"metadata", "tool_calls", "arguments", "result", "attributes"})
+"""Kept as JSON text: a graph's properties are single values and lists of one kind."""
+
+
+def properties(record: BaseModel, *without: str) -> dict[str, Any]:
+    """Return a record as a node's properties. Its `id` becomes `public_id`: the node's own is its owner's as well."""
+    fields = type(record).model_fields
+    found: dict[str, Any] = {}
+    for name, value in record:
+        if name in ENCODED and name not in without and value != fields[name].default:
+            found[name] = encode(value)
+        elif name not in ENCODED and name not in without and value is not None:
+            found["public_id" if name == "id" else name] = value
+    return found
+
+
+def record(kind: type[R], node: dict[str, Any], **more: Any) -> R:
+    """Return the record that a node's properties hold."""
+    values = {name: _value(name, node[name]) for name in kind.model_fields if name in node and name != "id"}
+    return kind(**{**values, **more, "id": node["public_id"]} if "public_id" in node else {**values, **more})
+
+
+def trace_of(node: dict[str, Any], **more: Any) -> Trace:
+    """Return a trace, with the metadata of its end laid over those of its beginning."""
+    trace = record(Trace, node, **more)
+    added = node.get("completed_metadata")
+    return trace.model_copy(update={"metadata": {**trace.metadata, **decode(added)}}) if added else trace
+
+
+def call_of(node: dict[str, Any]) -> ToolCall:
+    """Return a tool call, with each entity it touched once."""
+    return record(ToolCall, node, touched=sorted(set(node.get("touched", []))))
+
+
+def _value(name: str, value: Any) -> Any:
+    if name in ENCODED:
+        return decode(value)
+    return value.astimezone(UTC) if isinstance(value, datetime) else value

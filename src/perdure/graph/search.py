@@ -1,0 +1,119 @@
+"""Finding memories by meaning and by words."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from perdure.errors import InputError
+from perdure.filters import EVERYTHING, All, Condition, Filter
+from perdure.graph import checks
+from perdure.graph.index import name_of
+from perdure.graph.scope import Scope
+from perdure.graph.searchable import found
+from perdure.graph.statements import load
+from perdure.graph.writing import Graph
+from perdure.models import Hit
+from perdure.ranking import Ranked, fuse
+from perdure.records import VectorKind, VectorQuery
+from perdure.vectors import MAX_LIMIT
+
+if TYPE_CHECKING:
+    from numpy import float32
+    from numpy.typing import NDArray
+
+TEXTS = load("search")
+STATEMENTS: Mapping[VectorKind, str] = {
+    "message": TEXTS["messages"],
+    "entity": TEXTS["entities"],
+    "fact": TEXTS["facts"],
+    "preference": TEXTS["preferences"],
+    "trace": TEXTS["traces"],
+}
+CANDIDATES = 50
+LONGEST_QUERY = 100_000
+
+
+class Question(NamedTuple):
+    """What is looked for, and where."""
+
+    kind: VectorKind
+    text: str
+    limit: int
+    threshold: float | None
+    filter: Filter = EVERYTHING
+    session_id: str | None = None
+    include_expired: bool = False
+    keep: Callable[[Any], bool] = lambda _: True
+    """What of the records is wanted, as they stand in the graph."""
+
+
+def question(  # noqa: PLR0913  the parts of a question
+    kind: VectorKind,
+    query: str,
+    *,
+    limit: int,
+    threshold: float | None,
+    metadata: Filter = EVERYTHING,
+    where: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> Question:
+    """Return a checked question; `where` are conditions of our own that hold beside a caller's `metadata`."""
+    text = checks.filled("query", query)
+    if len(text) > LONGEST_QUERY:
+        raise InputError(f"query has {len(text)} characters, and at most {LONGEST_QUERY} are looked at.")
+    ours = [Condition(key, "eq", value) for key, value in (where or {}).items() if value is not None]
+    wanted = All((metadata, *ours)) if ours else metadata
+    least = None if threshold is None else checks.share("threshold", threshold)
+    return Question(kind, text, checks.limit(limit, most=MAX_LIMIT), least, wanted, **more)
+
+
+async def search(graph: Graph, whose: Scope, asked: Question) -> list[Hit[Any]]:
+    """Return what fits best, best first, as it stands in the graph; what this client wrote before is among it.
+
+    `score` is the sum of two shares, how far a hit is above the other candidates by meaning and by words;
+    `why` has both, and the cosine, which is what `threshold` is compared with.
+    """
+    lane = None if asked.session_id is None else whose.key(asked.session_id)
+    await graph.settled(whose.owner, lane)
+    await graph.index.caught_up(whose.owner)
+    [vector] = await graph.index.embedder.embed([asked.text])
+    wanted = max(CANDIDATES, asked.limit)
+    while True:
+        hits = await graph.index.vectors.search(_query(whose, asked, vector, wanted))
+        ranked = [one for one in fuse(hits) if asked.threshold is None or one.hit.dense >= asked.threshold]
+        chosen = await _stored(graph, whose, asked, ranked)
+        if len(chosen) >= asked.limit or len(hits) < wanted or wanted >= MAX_LIMIT:
+            return chosen[: asked.limit]
+        wanted = min(4 * wanted, MAX_LIMIT)
+
+
+def _query(whose: Scope, asked: Question, vector: "NDArray[float32]", limit: int) -> VectorQuery:
+    return VectorQuery(
+        owner=whose.owner,
+        vector=vector,
+        text=asked.text,
+        kinds=(asked.kind,),
+        agent_id=whose.agent_id,
+        run_id=whose.run_id,
+        session_id=asked.session_id,
+        filter=asked.filter,
+        limit=limit,
+        include_expired=asked.include_expired,
+    )
+
+
+async def _stored(graph: Graph, whose: Scope, asked: Question, ranked: list[Ranked]) -> list[Hit[Any]]:
+    """Return those that are in the graph, and wanted; one that is gone from it is gone from the index as well."""
+    keys = [whose.key(one.hit.id.partition(":")[2]) for one in ranked]
+    rows = await graph.read(whose, STATEMENTS[asked.kind], lane=whose.owner, ids=keys)
+    stored = {name_of(asked.kind, kept.id): kept for kept in (found(asked.kind, row["n"]).record for row in rows)}
+    return [
+        Hit(item=stored[one.hit.id], score=one.score, why=_why(one))
+        for one in ranked
+        if one.hit.id in stored and asked.keep(stored[one.hit.id])
+    ]
+
+
+def _why(one: Ranked) -> dict[str, float]:
+    return {
+        "meaning": one.dense_share, "words": one.words_share, "cosine": one.hit.dense, "word_score": one.hit.words,
+    }  # fmt: skip

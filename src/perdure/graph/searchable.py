@@ -1,0 +1,131 @@
+"""What can be searched: what of each record its text is, and what filters may look at."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from perdure.graph.rows import record
+from perdure.graph.scope import Scope
+from perdure.graph.statements import load
+from perdure.models import Entity, Fact, Message, Preference, Record, Trace
+from perdure.records import VectorKind
+
+TEXTS = load("index")
+
+
+class Searchable(NamedTuple):
+    """One kind of record, as the index sees it."""
+
+    model: type[Record]
+    stored: str
+    """The statement that reads records by their keys."""
+    unindexed: str
+    """The statement that gives keys of records that changed since they were indexed."""
+    indexed: str
+    """The statement that notes which state of records is indexed."""
+    every: str
+    """The statement that gives all keys."""
+
+
+KINDS: Mapping[VectorKind, Searchable] = {
+    "message": Searchable(
+        Message, TEXTS["messages"], TEXTS["unindexed_messages"], TEXTS["indexed_messages"], TEXTS["every_message"],
+    ),
+    "entity": Searchable(
+        Entity, TEXTS["entities"], TEXTS["unindexed_entities"], TEXTS["indexed_entities"], TEXTS["every_entity"],
+    ),
+    "fact": Searchable(
+        Fact, TEXTS["facts"], TEXTS["unindexed_facts"], TEXTS["indexed_facts"], TEXTS["every_fact"],
+    ),
+    "preference": Searchable(
+        Preference, TEXTS["preferences"], TEXTS["unindexed_preferences"], TEXTS["indexed_preferences"],
+        TEXTS["every_preference"],
+    ),
+    "trace": Searchable(
+        Trace, TEXTS["traces"], TEXTS["unindexed_traces"], TEXTS["indexed_traces"], TEXTS["every_trace"],
+    ),
+}  # fmt: skip
+
+
+def text_of(kept: Record) -> str:
+    """Return what is searched of a record."""
+    match kept:
+        case Message(name=name, content=content):
+            return f"{name}: {content}" if name else content
+        case Entity(name=name, aliases=aliases, description=description):
+            return "\n".join([", ".join([name, *aliases]), description or ""]).strip()
+        case Fact(subject=subject, predicate=predicate, object=stated):
+            return f"{subject} {predicate} {stated}"
+        case Preference(category=category, preference=preference, context=context):
+            return f"{category}: {preference} {context or ''}".strip()
+        case Trace(task=task):
+            return task
+        case _:
+            raise TypeError(type(kept).__name__)
+
+
+def metadata_of(kept: Record) -> Mapping[str, Any]:
+    """Return what filters may look at; our own keys begin with a dollar sign."""
+    match kept:
+        case Message(metadata=metadata, role=role):
+            return {**metadata, "$role": role}
+        case Entity(type=kind):
+            return {"$type": kind}
+        case Trace(metadata=metadata, success=success):
+            return {**metadata, "$success": success}
+        case _:
+            return {}
+
+
+class Found(NamedTuple):
+    """A record as it stands in the graph, with the key of its node and the state it is in."""
+
+    key: str
+    kind: VectorKind
+    record: Message | Entity | Fact | Preference | Trace
+    unindexed: str | None
+
+    @property
+    def scope(self) -> Scope:
+        """Whose it is."""
+        return Scope(self.record.tenant, self.record.user_id, self.record.agent_id, self.record.run_id)
+
+
+def found(kind: VectorKind, node: dict[str, Any]) -> Found:
+    """Return the record that a node holds."""
+    kept = record(KINDS[kind].model, node)
+    if not isinstance(kept, Message | Entity | Fact | Preference | Trace):
+        raise TypeError(kind)
+    return Found(node["id"], kind, kept, node.get("unindexed"))
+
+
+class Effect(NamedTuple):
+    """What a statement does to what can be searched."""
+
+    kind: VectorKind | None
+    """None: to a session, or to all of an owner."""
+    parameter: str
+    """Where the keys of the records stand among the statement's parameters."""
+    removes: bool = False
+
+
+EFFECTS: Mapping[str, Effect] = {
+    load(file)[name]: effect
+    for file, name, effect in [
+        ("short_term", "add_message", Effect("message", "id")),
+        ("short_term", "add_messages", Effect("message", "ids")),
+        ("short_term", "delete_message", Effect("message", "id", removes=True)),
+        ("short_term", "clear_session", Effect(None, "conversation", removes=True)),
+        ("entities", "add_entity", Effect("entity", "id")),
+        ("entities", "update_entity", Effect("entity", "id")),
+        ("entities", "delete_entity", Effect("entity", "id", removes=True)),
+        ("facts", "add_fact", Effect("fact", "id")),
+        ("facts", "supersede_fact", Effect("fact", "old")),
+        ("facts", "delete_fact", Effect("fact", "id", removes=True)),
+        ("facts", "add_preference", Effect("preference", "id")),
+        ("facts", "supersede_preference", Effect("preference", "old")),
+        ("facts", "delete_preference", Effect("preference", "id", removes=True)),
+        ("reasoning", "start_trace", Effect("trace", "id")),
+        ("reasoning", "complete_trace", Effect("trace", "id")),
+        ("users", "conversations", Effect(None, "", removes=True)),
+    ]
+}

@@ -1,0 +1,84 @@
+"""All of an owner's memory as a file, one record a line, and back: as records, so that any store can take them."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from perdure.errors import InputError
+from perdure.graph.rows import call_of, record, trace_of
+from perdure.graph.scope import Scope
+from perdure.graph.statements import load
+from perdure.graph.writing import Graph
+from perdure.models import Entity, Fact, Message, Preference, ReasoningStep, Record, Relationship, ToolCall, Trace
+from perdure.plain import decode, encode
+
+TEXTS = load("transfer")
+FORMAT = {"perdure": "memory", "format": 1}
+KINDS: Mapping[str, tuple[type[Record], str]] = {
+    "entity": (Entity, TEXTS["entities"]),
+    "relationship": (Relationship, TEXTS["relationships"]),
+    "fact": (Fact, TEXTS["facts"]),
+    "preference": (Preference, TEXTS["preferences"]),
+    "message": (Message, TEXTS["messages"]),
+    "trace": (Trace, TEXTS["traces"]),
+    "step": (ReasoningStep, TEXTS["steps"]),
+    "tool_call": (ToolCall, TEXTS["tool_calls"]),
+}
+
+READERS: Mapping[str, Callable[[dict[str, Any]], Record]] = {"trace": trace_of, "tool_call": call_of}
+
+
+async def export(graph: Graph, whose: Scope, path: Path) -> int:
+    """Write an owner's records to a file, and return how many; nothing of it is there when that fails."""
+    if whose.agent_id is not None or whose.run_id is not None:
+        raise InputError("An export holds all of an owner.", hint="Leave agent_id and run_id out.")
+    await graph.settled(whose.owner)
+    written = path.with_name(f"{path.name}.part")
+    count = 0
+    try:
+        async with await anyio.open_file(written, "w", encoding="utf-8") as file:
+            await file.write(f"{encode(FORMAT)}\n")
+            for kind, (model, statement) in KINDS.items():
+                rows = await graph.read(whose, statement)
+                read = READERS.get(kind) or partial(record, model)
+                lines = [encode({"kind": kind, **_fields(read(row["n"]))}) for row in rows]
+                await file.write("".join(f"{line}\n" for line in lines))
+                count += len(lines)
+        await anyio.Path(written).rename(path)
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await anyio.Path(written).unlink(missing_ok=True)
+        raise
+    return count
+
+
+def _fields(found: Record) -> dict[str, Any]:
+    return {name: value for name, value in found if value not in (None, {}, [])}
+
+
+async def records(path: Path) -> AsyncIterator[tuple[str, Record]]:
+    """Yield each record of a file with its kind; raises InputError for a file that is no export, or is damaged."""
+    try:
+        async with await anyio.open_file(path, encoding="utf-8") as file:
+            if decode(await file.readline() or "{}") != FORMAT:
+                raise InputError(f"{str(path)!r} is no export of memory that this version can read.")
+            number = 1
+            async for line in file:
+                number += 1
+                yield _record(line, f"line {number} of {str(path)!r}")
+    except FileNotFoundError as error:
+        raise InputError(f"There is no file {str(path)!r}.") from error
+    except (UnicodeDecodeError, ValueError) as error:
+        raise InputError(f"{str(path)!r} is no export of memory.") from error
+
+
+def _record(line: str, where: str) -> tuple[str, Record]:
+    try:
+        values = decode(line)
+        kind = values.pop("kind")
+        return kind, KINDS[kind][0](**values)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InputError(f"{where} is no record.") from error

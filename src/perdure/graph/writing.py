@@ -1,0 +1,188 @@
+"""How typed calls reach the graph: whose they are, at once or in the background, and in which order.
+
+In `sync` and `buffered` mode a typed write is one transaction, and its rows say what it found. In `deferred` mode it
+is one write in the queue, ordered by its lane: the session it belongs to, or its owner. Reads wait for what this
+client has in the lanes they look at.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from perdure import ids
+from perdure.cypher import bind, parse
+from perdure.errors import InputError, StoreError, WriteFailed
+from perdure.graph.index import Index
+from perdure.graph.scope import Scope, ScopeIds, known_names
+from perdure.models import Trace
+from perdure.protocols import GraphStore
+from perdure.values import redacted
+from perdure.writes import BufferedWriter, Receipt
+
+REMEMBERED = 10_000
+LANES_KEPT = 1_000
+Rows = list[dict[str, Any]]
+
+
+@dataclass(slots=True)
+class Parent:
+    """What is known of a node that others hang on: the lane its writes are in, and what they inherit."""
+
+    lane: str
+    session_id: str
+    agent_id: str | None = None
+    run_id: str | None = None
+    trace_id: str = ""
+    steps: int = 0
+    """How many steps a trace has, with those that are on their way."""
+    trace: Trace | None = None
+    """The trace itself, as it will be, without its steps."""
+
+    def within(self, scope: Scope) -> bool:
+        """Return whether the ids that narrow a scope match."""
+        return scope.agent_id in (None, self.agent_id) and scope.run_id in (None, self.run_id)
+
+
+class Known:
+    """The newest nodes that this client has made or looked up, by their keys."""
+
+    def __init__(self) -> None:
+        self._parents: OrderedDict[str, Parent] = OrderedDict()
+        self.entities: OrderedDict[str, tuple[str, ...]] = OrderedDict()
+        """Ids of entities, by their own keys and by those of their names."""
+
+    def get(self, key: str) -> Parent | None:
+        """Return what is known of a node."""
+        return self._parents.get(key)
+
+    def add(self, key: str, parent: Parent) -> Parent:
+        """Remember a node, and return what was known of it before, if anything was."""
+        kept = self._parents.setdefault(key, parent)
+        self._parents.move_to_end(key)
+        if len(self._parents) > REMEMBERED:
+            self._parents.popitem(last=False)
+        return kept
+
+    def add_entity(self, key: str, found: tuple[str, ...]) -> None:
+        """Remember which entities have a key or a name."""
+        self.entities[key] = found
+        if len(self.entities) > REMEMBERED:
+            self.entities.popitem(last=False)
+
+    def forget(self, key: str) -> None:
+        """Look a node up again the next time."""
+        self._parents.pop(key, None)
+
+    def forget_owner(self, owner: str) -> None:
+        """Look up again whatever belongs to an owner."""
+        for key in [key for key in self._parents if key.startswith(owner)]:
+            del self._parents[key]
+        for key in [key for key in self.entities if key.startswith(owner)]:
+            del self.entities[key]
+
+    def forget_lane(self, lane: str) -> None:
+        """Look up again whatever is in a lane."""
+        for key in [key for key, parent in self._parents.items() if parent.lane == lane]:
+            del self._parents[key]
+
+
+class Graph:
+    """Runs the statements of typed memory for the owner they are meant for."""
+
+    def __init__(  # noqa: PLR0913  what they need, by name
+        self, store: GraphStore, writer: BufferedWriter, index: Index, *, deferred: bool, strict: bool,
+        check: Callable[[], object],
+    ) -> None:  # fmt: skip
+        self.index = index
+        self.deferred = deferred
+        self.known = Known()
+        self._store = store
+        self._writer = writer
+        self._strict = strict
+        self._check = check
+        self._newest: dict[str, tuple[str, Receipt]] = {}
+        self._caught_up = not writer.recovery.left
+
+    def scope(self, bound: Scope, given: ScopeIds, of: object = None) -> Scope:
+        """Return whose memory a call is about; `of` is the record it was given in place of an id.
+
+        Raises InputError for ids that cannot be one, and in strict mode when there is none at all; ClosedError and
+        ConfigError when the client cannot be used here.
+        """
+        self._check()
+        known_names({**given})
+        scope = bound.refined(given).of(of)
+        if self._strict and not scope.given:
+            raise InputError(
+                "This call does not say whose memory it is about, and memory.multi_tenant asks for that.",
+                hint="Pass user_id, agent_id, run_id or tenant, or use client.scope(user_id=…).",
+            )
+        return scope
+
+    async def read(self, scope: Scope, statement: str, *, lane: str | None = None, **parameters: Any) -> Rows:
+        """Return the rows of a statement, when this client's writes to a lane (None: the owner's) are settled."""
+        await self.settled(scope.owner, lane)
+        text, bound = _bound(scope, statement, parameters)
+        try:
+            return await self._store.read(text, bound)
+        except StoreError as error:
+            raise redacted(error, bound) from None
+
+    async def write(self, scope: Scope, statement: str, *, lane: str, **parameters: Any) -> Rows | None:
+        """Run a statement in one transaction and return its rows; None when it is only queued, behind its lane."""
+        if not self.deferred:
+            return await self.write_now(scope, statement, **parameters)
+        text, bound = _bound(scope, statement, {"loud": True, **_moment(), **parameters})
+        receipt = await self._writer.submit(text, bound, key=lane)
+        self._remember(scope.owner, lane, receipt)
+        self.index.follow(scope.owner, statement, bound, receipt)
+        return None
+
+    async def write_now(self, scope: Scope, statement: str, **parameters: Any) -> Rows:
+        """Run a statement in one transaction, whatever the mode, and return its rows."""
+        await self.settled(scope.owner)
+        text, bound = _bound(scope, statement, {"loud": False, **_moment(), **parameters})
+        try:
+            rows = await self._store.write(text, bound)
+        except StoreError as error:
+            raise redacted(error, bound) from None
+        self.index.follow(scope.owner, statement, bound)
+        return rows
+
+    async def settled(self, owner: str, lane: str | None = None) -> None:
+        """Wait for what this client has queued for an owner, or in one lane, and for what an earlier one had left."""
+        if not self._caught_up:
+            await self._writer.flush()
+            self._caught_up = True
+        for receipt in self._pending(owner, lane):
+            try:
+                await receipt.committed()
+            except WriteFailed:
+                continue  # it is in write_errors, and not in the graph
+
+    def _pending(self, owner: str, lane: str | None) -> Sequence[Receipt]:
+        if lane is not None:
+            return [self._newest[lane][1]] if lane in self._newest else []
+        return [receipt for whose, receipt in self._newest.values() if whose == owner]
+
+    def _remember(self, owner: str, lane: str, receipt: Receipt) -> None:
+        self._newest[lane] = (owner, receipt)
+        if len(self._newest) > LANES_KEPT:
+            pending = {k: v for k, v in self._newest.items() if v[1].state in ("submitted", "accepted")}
+            self._newest = pending
+
+
+def _moment() -> dict[str, Any]:
+    """Return when a statement is run, and a text of its own for what it changes."""
+    return {"now": ids.now(), "revision": ids.uuid7()}
+
+
+def _bound(scope: Scope, statement: str, parameters: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return a statement with the parameters it names, the owner's among them."""
+    names = parse(statement).parameters
+    if "owner" not in names:
+        raise AssertionError(statement)  # a statement that asks for nobody's memory would give everybody's
+    given = {**parameters, **scope.narrowing()}
+    text, copy, _ = bind(statement, {name: given[name] for name in names if name in given})
+    return text, copy

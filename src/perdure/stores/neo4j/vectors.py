@@ -1,0 +1,238 @@
+"""Neo4j's own vector and full-text index, as a VectorStore.
+
+A record is the node of the memory itself, under a second label: `(:Message:Searchable {id, owner, …})`. Its text,
+vector and the rest stand in properties whose names begin with `search_`, so that deleting the node forgets them in
+the same transaction. A node that is not there yet is made, with this label alone.
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from perdure.errors import ClosedError, ConfigError
+from perdure.filters import EVERYTHING, matches
+from perdure.protocols import GraphStore
+from perdure.records import Revision, VectorHit, VectorKind, VectorQuery, VectorRecord
+from perdure.stores.neo4j.search import (
+    CLAIM,
+    FORMAT,
+    KNOWN,
+    LABEL,
+    MARK,
+    ONE_INDEX,
+    READY,
+    Statements,
+    lucene,
+    narrowing,
+    nothing,
+    row_of,
+    search_key,
+)
+from perdure.vectors import (
+    Vector,
+    check_dimension,
+    check_forget,
+    check_ids,
+    check_index,
+    check_owner,
+    check_query,
+    check_records,
+)
+
+FEW = 5000
+"""An owner with at most so many records is searched one by one, as a larger one is when the index gives too few."""
+OVERFETCH = 4
+MOST_FETCHED = 4096
+MOST_WORDED = 16_384
+RECORDS_AT_A_TIME = 100
+
+Row = dict[str, Any]
+Fetch = Callable[[int], Awaitable[list[Row]]]
+
+
+class Neo4jVectorStore:
+    """Finds memories with the indexes of a Neo4j database (5.26 or newer).
+
+    `store` is a connected graph store on it, borrowed: it is neither opened nor closed here. `label` is the second
+    label of what is searchable, and names the indexes; another label is another index.
+
+    An owner's records are compared one by one while they are few, and exactly; with more, the vector index finds
+    them, approximately, among everybody's. What scores of words mean is Lucene's, over the words of all owners.
+    """
+
+    def __init__(self, store: GraphStore, *, label: str = LABEL) -> None:
+        if re.fullmatch(r"[A-Za-z][A-Za-z0-9]{0,40}", label) is None:
+            raise ConfigError(f"{label!r} cannot be a label: it should be at most 41 plain letters and digits.")
+        self._store = store
+        self._texts = Statements(label)
+        self._dimension: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The store's name."""
+        return f"the vectors in {self._store.name}"
+
+    async def connect(self, *, embedder: str, dimension: int) -> None:
+        """Make the indexes where they are not there, and wait until they are filled.
+
+        Safe to repeat after a failure, and with two clients at once. Raises ConfigError when the index holds the
+        vectors of another embedder.
+        """
+        check_dimension(dimension)
+        known = await self._claimed(embedder, dimension)
+        if not known["ready"]:
+            for text in self._texts.schema(dimension):
+                await self._store.write(text, {})
+            await self._store.read("CALL db.awaitIndexes(300)", {})
+            await self._store.write(READY, {"index": self._texts.index, "format": FORMAT})
+        self._dimension = dimension
+
+    async def _claimed(self, embedder: str, dimension: int) -> Row:
+        """Note whose vectors these are, unless it is noted, and return what is; one round trip when it is."""
+        index = {"index": self._texts.index}
+        found = await self._store.read(KNOWN, {**index, "format": FORMAT})
+        if not found:
+            await self._store.write(ONE_INDEX, {})
+            await self._store.write(CLAIM, {**index, "embedder": embedder, "dimension": dimension})
+            found = await self._store.read(KNOWN, {**index, "format": FORMAT})
+        check_index((found[0]["embedder"], found[0]["dimension"]), (embedder, dimension), self.name)
+        return found[0]
+
+    async def close(self) -> None:
+        """Use the borrowed store no longer. Safe to call twice."""
+        self._dimension = None
+
+    async def upsert(self, records: Sequence[VectorRecord], *, mark: str | None = None) -> None:
+        """Keep records, and a mark with them, in one transaction."""
+        rows = await self._rows(records, self._opened())
+        await self._store.write(self._texts.upsert, {"index": self._texts.index, "mark": mark, "rows": rows})
+
+    async def _rows(self, records: Sequence[VectorRecord], dimension: int) -> list[Row]:
+        """Return records as the statement takes them, letting others have the event loop between two parts."""
+        rows: dict[str, Row] = {}
+        for first in range(0, len(records), RECORDS_AT_A_TIME):
+            for record in check_records(records[first : first + RECORDS_AT_A_TIME], dimension):
+                row = row_of(record)
+                rows[row["key"]] = row
+            await asyncio.sleep(0)
+        return list(rows.values())
+
+    async def delete(self, owner: str, ids: Sequence[str]) -> None:
+        """Make records unsearchable; a node that is nothing but a record goes."""
+        self._opened()
+        check_owner(owner)
+        check_ids(ids)
+        keys = [search_key(owner, each) for each in ids]
+        await self._store.write(self._texts.delete, {"owner": owner, "keys": keys, "nothing": nothing()})
+
+    async def forget(
+        self,
+        owner: str,
+        *,
+        kinds: Sequence[VectorKind] = (),
+        agent_id: str | None = None,
+        run_id: str | None = None,
+        session_id: str | None = None,
+    ) -> None:
+        """Make an owner's records unsearchable, all or those that all of this holds for."""
+        self._opened()
+        chosen = {"agent_id": agent_id, "run_id": run_id, "session_id": session_id}
+        check_forget(owner, kinds, chosen)
+        await self._store.write(
+            self._texts.forget, {"owner": owner, "kinds": list(kinds), "nothing": nothing(), **chosen}
+        )
+
+    async def search(self, query: VectorQuery) -> Sequence[VectorHit]:
+        """Return the best by meaning and the best by words; the two are looked for at the same time."""
+        vector = check_query(query, self._opened())
+        given = narrowing(query, vector)
+        try:
+            async with asyncio.TaskGroup() as group:
+                meaning = group.create_task(self._by_meaning(query, given, vector))
+                words = group.create_task(self._by_words(query, given))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from errors
+        by_words = words.result()
+        known = {hit.id for hit in by_words}
+        return by_words + [hit for hit in meaning.result() if hit.id not in known]
+
+    async def _by_meaning(self, query: VectorQuery, given: Mapping[str, Any], vector: Vector | None) -> list[VectorHit]:
+        if vector is None:
+            return []
+
+        async def nearest(count: int) -> list[Row]:
+            return await self._store.read(
+                self._texts.nearest, {**given, "index": self._texts.vector_index, "count": count}
+            )
+
+        async def exact(count: int) -> list[Row]:
+            return await self._store.read(self._texts.exact, {**given, "count": count})
+
+        if await self._has_many(query.owner):
+            count = query.limit * OVERFETCH
+            while count <= MOST_FETCHED:
+                hits = chosen(query, await nearest(count))
+                if len(hits) >= query.limit:
+                    return hits
+                count *= OVERFETCH
+        return await filled(query, exact, most=None)
+
+    async def _by_words(self, query: VectorQuery, given: Mapping[str, Any]) -> list[VectorHit]:
+        text = lucene(query.owner, query.text)
+        if text is None:
+            return []
+
+        async def worded(count: int) -> list[Row]:
+            return await self._store.read(
+                self._texts.worded, {**given, "index": self._texts.text_index, "text": text, "count": count}
+            )
+
+        return await filled(query, worded, most=MOST_WORDED)
+
+    async def _has_many(self, owner: str) -> bool:
+        [row] = await self._store.read(self._texts.at_most, {"owner": owner, "most": FEW + 1})
+        return row["count"] > FEW
+
+    async def count(self, owner: str | None = None) -> int:
+        """Return how many records there are, of one owner or of all."""
+        self._opened()
+        [row] = await self._store.read(self._texts.count if owner is None else self._texts.count_of, {"owner": owner})
+        return row["count"]
+
+    async def mark(self) -> str | None:
+        """Return the newest mark."""
+        self._opened()
+        found = await self._store.read(MARK, {"index": self._texts.index})
+        return found[0]["mark"] if found else None
+
+    async def revisions(self, after: Revision | None = None, *, limit: int = 1000) -> Sequence[Revision]:
+        """Return which state of which memory is searchable, in order of the nodes' ids."""
+        self._opened()
+        key = "" if after is None else search_key(after.owner, after.id)
+        rows = await self._store.read(self._texts.revisions, {"after": key, "limit": limit})
+        return [Revision(row["owner"], row["id"], row["revision"]) for row in rows]
+
+    def _opened(self) -> int:
+        if self._dimension is None:
+            raise ClosedError(f"{self.name} is not connected.")
+        return self._dimension
+
+
+async def filled(query: VectorQuery, fetch: Fetch, *, most: int | None) -> list[VectorHit]:
+    """Fetch more and more until there are enough hits, nothing more, or as many as are ever looked at."""
+    count = query.limit if query.filter == EVERYTHING else query.limit * OVERFETCH
+    while True:
+        rows = await fetch(count)
+        hits = chosen(query, rows)
+        if len(hits) >= query.limit or len(rows) < count or (most is not None and count >= most):
+            return hits
+        count *= OVERFETCH
+
+
+def chosen(query: VectorQuery, rows: Sequence[Row]) -> list[VectorHit]:
+    """Return the hits among rows: the server has narrowed them, and what the filter means is decided here."""
+    left = (row for row in rows if row["left"] and matches(query.filter, json.loads(row["metadata"])))
+    hits = (VectorHit(row["id"], row["kind"], min(1.0, max(-1.0, row["dense"])), row["words"]) for row in left)
+    return [hit for hit, _ in zip(hits, range(query.limit), strict=False)]

@@ -1,0 +1,93 @@
+"""What only the vectors in Neo4j promise: nodes of others, large owners, few round trips."""
+
+import pytest
+
+from perdure.errors import ConfigError
+from perdure.records import VectorQuery
+
+LABEL = "SearchableInTests"
+pytestmark = pytest.mark.neo4j
+
+
+@pytest.fixture
+def vectors():
+    from perdure.stores.neo4j import vectors  # noqa: PLC0415  needs the optional driver
+
+    return vectors
+
+
+@pytest.fixture
+def index(neo4j_vectors):
+    return neo4j_vectors
+
+
+class Counted:
+    """A store that counts what is asked of it."""
+
+    def __init__(self, store):
+        self.name, self.calls, self._store = store.name, 0, store
+
+    async def read(self, *statement):
+        self.calls += 1
+        return await self._store.read(*statement)
+
+    async def write(self, *statement):
+        self.calls += 1
+        return await self._store.write(*statement)
+
+
+async def test_connecting_to_a_current_index_asks_once(index, vectors, neo4j_store):
+    """M26."""
+    store = Counted(neo4j_store)
+    await vectors.Neo4jVectorStore(store, label=LABEL).connect(embedder="fake", dimension=32)
+    assert store.calls == 1
+
+
+async def test_a_memorys_node_is_made_searchable_and_stays(index, neo4j_store):
+    """The record is the node of the memory, under a second label; unsearchable again, it keeps what is its own."""
+    from perdure.stores.neo4j.search import search_key  # noqa: PLC0415  needs the optional driver
+
+    owner = index.owner()
+    key = search_key(owner, "m1")
+    await neo4j_store.write(
+        f"CREATE (:MessageInTests:{LABEL} {{id: $id, owner: $owner, content: 'hello'}})", {"id": key, "owner": owner}
+    )
+    try:
+        assert await index.store.count(owner) == 0
+        await index.keep("hello world", id="m1")
+        assert await index.ids("hello") == {"m1"}
+        [row] = await neo4j_store.read("MATCH (n {id: $id}) RETURN count(n) AS count", {"id": key})
+        assert row["count"] == 1
+        await index.store.delete(owner, ["m1"])
+        [row] = await neo4j_store.read("MATCH (n:MessageInTests {id: $id}) RETURN n, labels(n) AS l", {"id": key})
+        assert row == {"n": {"id": key, "owner": owner, "content": "hello"}, "l": ["MessageInTests"]}
+    finally:
+        await neo4j_store.write("MATCH (n:MessageInTests {id: $id}) DETACH DELETE n", {"id": key})
+
+
+@pytest.mark.parametrize("most", [40, 4096])
+async def test_a_large_owner_is_searched_through_the_index(index, vectors, monkeypatch, most):
+    """T6: over-fetched until there are enough; where the index gives too few, one by one."""
+    monkeypatch.setattr(vectors, "FEW", 3)
+    monkeypatch.setattr(vectors, "MOST_FETCHED", most)
+    small, large = index.owner("small"), index.owner("large")
+    await index.keep(*(f"stone {n}" for n in range(300)), owner=large)
+    await index.keep(*(f"stone {n}" for n in range(20)), owner=small, metadata={"rare": 1})
+    found = await index.search("stone", owner=small, words=False, limit=10)
+    monkeypatch.setattr(vectors, "FEW", 5000)
+    exact = await index.search("stone", owner=small, words=False, limit=10)
+    assert sorted(hit.dense for hit in found) == pytest.approx(sorted(hit.dense for hit in exact), abs=1e-4)
+    assert await index.ids("stone", owner=large, filters={"rare": 1}) == set()
+
+
+async def test_a_query_of_nothing_but_common_words_finds_nothing_by_words(index):
+    """Such words are in no index; the owner's word alone is no match."""
+    await index.keep("to be or not to be")
+    assert await index.store.search(VectorQuery(index.owner(), text="the of and")) == []
+
+
+@pytest.mark.parametrize("label", ["", "a b", "A`B", "1A", "A" * 60])
+async def test_a_label_is_a_plain_word(vectors, neo4j_store, label):
+    """T13: it stands in statements."""
+    with pytest.raises(ConfigError, match="label"):
+        vectors.Neo4jVectorStore(neo4j_store, label=label)

@@ -1,0 +1,102 @@
+"""The embedder that needs no network: what it makes of any text."""
+
+import asyncio
+import socket
+
+import numpy as np
+import pytest
+
+from perdure.embedders import static
+from perdure.embedders.static import StaticEmbedder
+from perdure.errors import ConfigError, InputError
+from perdure.protocols import Embedder
+
+
+@pytest.fixture(scope="module")
+def embedder():
+    return StaticEmbedder()
+
+
+async def test_it_keeps_the_protocol(embedder):
+    """One row a text, of the dimension it names, as float32."""
+    assert isinstance(embedder, Embedder)
+    vectors = await embedder.embed(["one", "two", "three"])
+    assert vectors.shape == (3, embedder.dimension)
+    assert vectors.dtype == np.float32
+    assert (await embedder.embed([])).shape == (0, embedder.dimension)
+
+
+async def test_texts_that_mean_alike_point_alike(embedder):
+    """The reason to have it at all."""
+    cat, kitten, invoice = await embedder.embed(["the cat sleeps", "a kitten is sleeping", "the invoice is overdue"])
+    assert cat @ kitten > cat @ invoice + 0.2
+
+
+async def test_a_text_has_one_vector(embedder):
+    """Alone, among others, and in a batch longer than those it is cut into."""
+    texts = [f"note {number} about the organ" for number in range(600)]
+    together = await embedder.embed(texts)
+    for place in (0, 255, 256, 599):
+        [alone] = await embedder.embed([texts[place]])
+        assert np.array_equal(alone, together[place])
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\t "])
+async def test_a_text_without_words_means_nothing(embedder, text):
+    """Zeros, which stores know not to search."""
+    assert not (await embedder.embed([text])).any()
+
+
+@pytest.mark.parametrize("text", ["😀", "NUL \0 within", "漢字", "\u200b", "a" * 20_000, "<s>", "\ufffd", "é" * 9])
+async def test_any_other_text_has_a_vector_of_length_one(embedder, text):
+    """Emoji, control characters, other scripts, endless words."""
+    [vector] = await embedder.embed([text])
+    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
+
+
+async def test_of_a_very_long_text_the_beginning_counts(embedder):
+    """So that a megabyte costs no more than a long page."""
+    first = "word " * 4000
+    one, other = await embedder.embed([first + "and more " * 100_000, first])
+    assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("text", [None, 1, b"bytes", "\ud800"])
+async def test_what_is_no_text_is_refused(embedder, text):
+    """With its place, before anything is embedded."""
+    with pytest.raises(InputError, match=r"texts\[1\]"):
+        await embedder.embed(["fine", text])
+
+
+async def test_it_asks_no_network(monkeypatch):
+    """Not when it is loaded either."""
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    assert (await StaticEmbedder().embed(["hello"])).any()
+
+
+async def test_files_that_are_not_there_are_named(monkeypatch):
+    """With what to install."""
+    monkeypatch.setattr(static, "PACKAGE", "perdure_has_no_such_package")
+    with pytest.raises(ConfigError, match="pip install"):
+        await StaticEmbedder().embed(["hello"])
+
+
+async def test_files_that_are_not_the_models_are_refused(monkeypatch):
+    """Cut short, or something else."""
+    for name in ("__init__.py", "tokenizers/l2_supercat_tokenizer_config.json"):
+        monkeypatch.setattr(static, "WEIGHTS", name)
+        with pytest.raises(ConfigError, match="cannot be used"):
+            await StaticEmbedder().embed(["hello"])
+
+
+async def test_many_callers_load_it_once_and_wait_in_turn(embedder):
+    """P13: its threads are its own, and bounded."""
+    fresh = StaticEmbedder(threads=2)
+    answers = await asyncio.gather(*(fresh.embed([f"text {number}"]) for number in range(20)))
+    for number, [vector] in enumerate(answers):
+        assert np.array_equal(vector, (await embedder.embed([f"text {number}"]))[0])
