@@ -54,7 +54,7 @@ async def test_one_key_is_committed_in_submission_order(*, producers, key, max_p
 
 async def test_without_keys_the_whole_order_is_kept(store, buffered):
     """B21: no key is a key of its own: the order of submission is the order of commits."""
-    async with buffered(max_batch=7, linger_seconds=0) as writer:
+    async with buffered(max_batch=7, linger_seconds=10) as writer:
         for n in range(100):
             await writer.submit(NOTE, {"n": n})
     assert store.values("n") == list(range(100))

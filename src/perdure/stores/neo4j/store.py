@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import groupby
+from time import monotonic
 from typing import Any, LiteralString, cast
 
 from neo4j import (
@@ -17,7 +18,6 @@ from neo4j import (
     AsyncSession,
     AsyncTransaction,
     Query,
-    unit_of_work,
 )
 from neo4j.exceptions import DriverError, Neo4jError
 
@@ -31,6 +31,7 @@ from perdure.telemetry import STORES
 OLDEST = (5, 26)
 QUICK_TRIES = 20
 SECONDS_TO_ANSWER = 10.0
+SHORTEST_PAUSE = 0.05
 SHORTEST_COMPOSED = 8
 IDLE_SECONDS_BEFORE_CHECK = 5.0
 MARKS_ARE_UNIQUE = "CREATE CONSTRAINT perdure_journal_mark IF NOT EXISTS FOR (k:_JournalMark) REQUIRE k.id IS UNIQUE"
@@ -124,36 +125,37 @@ class Neo4jGraphStore:
             await driver.close()
 
     async def read(self, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Run a statement in a transaction the server keeps from writing; sees what this client committed.
+        """Run a statement that the server keeps from writing, with one round trip; sees what this client committed.
 
         Tries again for a few seconds when the server cannot answer. Raises InputError when the statement writes.
         """
-
-        @unit_of_work(timeout=self._transaction_timeout)
-        async def work(transaction: Any) -> list[dict[str, Any]]:
-            return await rows_of(await transaction.run(statement, dict(sendable(parameters))))
-
-        with translated():
-            async with self._deadline(), self._session(READ_ACCESS) as session:
-                return await session.execute_read(work)
+        give_up_at = monotonic() + self._connect_timeout
+        pause = SHORTEST_PAUSE
+        while True:
+            try:
+                return await self._run(READ_ACCESS, statement, parameters)
+            except StoreUnavailableError as error:
+                if error.relief == "smaller" or monotonic() + pause >= give_up_at:
+                    raise
+                await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311  not a secret
+                pause *= 2
 
     async def write(self, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Run one statement in one transaction, with one round trip; deadlocks are tried again at once."""
         attempt = 1
         while True:
             try:
-                return await self._write_once(statement, parameters)
+                return await self._run(WRITE_ACCESS, statement, parameters)
             except StoreUnavailableError as error:
                 if error.relief != "again" or attempt == QUICK_TRIES:
                     raise
                 await asyncio.sleep(random.uniform(0.001, 0.02 * attempt))  # noqa: S311  not a secret
                 attempt += 1
 
-    async def _write_once(self, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    async def _run(self, access: str, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         with translated():
-            async with self._deadline(), self._session() as session:
-                result = await session.run(self._query(statement), dict(sendable(parameters)))
-                return await rows_of(result)
+            async with self._deadline(), self._session(access) as session:
+                return await rows_of(await session.run(self._query(statement), dict(sendable(parameters))))
 
     async def apply(self, batch: Batch) -> int:
         """Commit a prefix of the batch in one transaction; see GraphStore.apply.
