@@ -1,4 +1,4 @@
-"""Every promise about buffered writes and the journal has a test that cites it."""
+"""Every promise about buffered writes, the journal and typed memory has a test that cites it."""
 
 import ast
 import re
@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
-PROMISES = [f"B{number}" for number in range(1, 40)] + [f"J{number}" for number in range(1, 15)]
-CITATION = re.compile(r"([BJ]\d+(?:, [BJ]\d+)*): \S")
+LAST = {"B": 41, "J": 14, "M": 27, "T": 13}
+NOT_YET = {"M16"}
+"""Hooks."""
+PROMISES = [f"{kind}{number}" for kind, last in LAST.items() for number in range(1, last + 1)]
+CITATION = re.compile(r"([BJMT]\d+(?:, [BJMT]\d+)*): \S")
 
 
 def citations() -> dict[str, list[str]]:
@@ -27,12 +30,12 @@ def citations() -> dict[str, list[str]]:
 CITED = citations()
 
 
-@pytest.mark.parametrize("promise", PROMISES)
+@pytest.mark.parametrize("promise", [promise for promise in PROMISES if promise not in NOT_YET])
 def test_every_promise_is_tested(promise: str) -> None:
     """A promise without a test is a wish."""
     assert CITED.get(promise)
 
 
 def test_no_test_cites_a_promise_that_was_never_made() -> None:
-    """B40 and B41 are about typed writes."""
-    assert set(CITED) <= {*PROMISES, "B40", "B41"}
+    """Nor one that is not kept yet."""
+    assert set(CITED) <= set(PROMISES) - NOT_YET

@@ -15,7 +15,7 @@ from perdure.protocols import GraphStore
 from perdure.records import Batch, JournalEntry
 from perdure.stores.embedded import EmbeddedGraphStore
 from perdure.stores.sqlite_vectors import SqliteVectorStore
-from perdure.testing_search import FakeVectorStore
+from perdure.testing_search import FakeEmbedder, FakeVectorStore
 
 DIRECTORY, MEMORY, NEO4J = "embedded in a directory", "embedded in memory", "Neo4j"
 FIXTURES = {DIRECTORY: "directory_graph", MEMORY: "memory_graph", NEO4J: "neo4j_graph"}
@@ -289,6 +289,26 @@ async def typed(typed_graph, client_of) -> AsyncIterator[Typed]:
     """Typed memory on each store in each write mode."""
     async with typed_memory(client_of, *typed_graph) as typed:
         yield typed
+
+
+@pytest.fixture
+async def searched(typed_graph, tmp_path):
+    """Typed memory with an embedder that knows words, and the vectors where its graph is."""
+    graph, mode = typed_graph
+    vectors = SqliteVectorStore(tmp_path / "vectors")
+    if "Neo4j" in graph.store.name:
+        from perdure.stores.neo4j.vectors import Neo4jVectorStore  # noqa: PLC0415  needs the optional driver
+
+        vectors = Neo4jVectorStore(graph.store, label="SearchableTyped")
+    memory = {"write_mode": mode, "durability": "memory"}
+    settings = MemorySettings(store=Borrowed(graph.store), vector_store=vectors, embedder=FakeEmbedder(), memory=memory)
+    async with MemoryClient(settings) as client:
+        typed = Typed(client, mode, graph)
+        typed.vectors = vectors
+        yield typed
+        await client.flush()
+        await typed.sweep()
+        assert [str(error) for error in client.write_errors] == []
 
 
 @pytest.fixture

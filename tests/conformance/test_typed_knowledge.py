@@ -214,3 +214,31 @@ async def test_names_that_look_like_cypher_are_kept_as_they_are(typed):
         assert (await typed.ada.long_term.get_entity(name)).type == name == made.name
         fact = await typed.ada.long_term.add_fact(name, name, name + "x" * 100_000)
         assert await typed.ada.long_term.get_facts_about(name) == [fact]
+
+
+async def test_two_entities_can_become_one(typed):
+    """M24: with the names, relationships, facts and tool calls of both; what one was to the other is gone."""
+    keep = await typed.ada.long_term.add_entity("Grace Hopper", "person", aliases=["G"])
+    drop = await typed.ada.long_term.add_entity("Amazing Grace", "person", aliases=["G", "AG"], description="d")
+    near, far = [await typed.ada.long_term.add_entity(name, "place") for name in ("Navy", "Yale")]
+    add = typed.ada.long_term.add_relationship
+    await add(keep, "SAME_AS", drop)
+    served = await add(drop, "SERVED_IN", near, attributes={"n": [1]}, valid_from=NOON)
+    taught = await add(far, "TAUGHT", drop)
+    fact = await typed.ada.long_term.add_fact("AG", "wrote", "a compiler")
+    step = await typed.ada.reasoning.add_step(await typed.ada.reasoning.start_trace("s", "task"))
+    await typed.ada.reasoning.record_tool_call(step, "search", touched=[drop, near])
+    one = await typed.ada.long_term.merge_entities("grace hopper", drop)
+    assert (one.id, one.description, one.aliases) == (keep.id, "d", ["G", "Amazing Grace", "AG"])
+    assert await typed.ada.long_term.get_entity(drop.id) is None
+    assert [await typed.ada.long_term.get_entity(name) for name in ("ag", "g", "amazing grace")] == [one] * 3
+    assert [each.relationship for each in await typed.ada.long_term.get_related(one)] == [
+        served.model_copy(update={"source": one.id}), taught.model_copy(update={"target": one.id}),
+    ]  # fmt: skip
+    assert await typed.ada.long_term.get_facts_about(one) == [fact]
+    [step] = (await typed.ada.reasoning.get_trace(step.trace_id)).steps
+    assert step.tool_calls[0].touched == sorted([one.id, near.id])
+    with pytest.raises(InputError):
+        await typed.ada.long_term.merge_entities(one, "AG")
+    with pytest.raises(NotFoundError):
+        await typed.bob.long_term.merge_entities(one.id, near.id)

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from perdure import InputError, MemoryClient, MemorySettings, QueueFullError
+from perdure import InputError, MemoryClient, MemorySettings, NotFoundError, QueueFullError, StoreUnavailableError
+from perdure.graph import writing
 from perdure.graph.statements import load
 from perdure.testing import FakeGraphStore
 
@@ -43,8 +44,8 @@ async def script(memory):
     await memory.short_term.add_message("s", "assistant", "answered", created_at=NOON + timedelta(hours=1))
 
 
-async def test_one_script_leaves_the_same_graph_in_every_mode(graph, client_of):
-    """B40: the same nodes, relationships and numbers."""
+async def test_one_script_leaves_the_same_graph_in_every_mode(graph, client_of, nothing_blocks):
+    """B40: the same nodes, relationships and numbers; and the event loop is never blocked."""
     left = {}
     for mode in ("sync", "buffered", "deferred"):
         async with client_of(graph, write_mode=mode, durability="memory") as client:
@@ -122,10 +123,12 @@ async def test_a_read_waits_for_its_own_session_only():
 
 
 async def test_sync_typed_calls_are_one_transaction_each():
-    """M13: and nothing else is asked."""
+    """M13, T8: with their owner and all their links; the index has its own questions, later."""
     asked = []
 
     def answer(statement, parameters):
+        if "owner" not in parameters:
+            return []
         asked.append(statement)
         return [{"id": "x"}]
 
@@ -252,3 +255,40 @@ async def test_bad_input_is_refused_before_anything_is_sent(call, mode):
 
 CYCLE = {}
 CYCLE["self"] = CYCLE
+
+
+async def test_a_read_does_not_wait_for_ever_for_its_own_writes(monkeypatch):
+    """B41: in an outage it says so, and what is queued stays queued."""
+    store = FakeGraphStore(lambda *_: [])
+    monkeypatch.setattr(writing, "SECONDS_TO_SETTLE", 0.05)
+    async with deferred_over(store) as client:
+        store.hold()
+        await client.short_term.add_message("s", "user", "x")
+        with pytest.raises(StoreUnavailableError, match="own writes"):
+            await client.short_term.get_conversation("s")
+        assert client.buffered.pending == 1
+        store.release()
+    assert len(store.committed) == 1
+
+
+async def test_the_id_of_one_kind_is_not_that_of_another(graph, client_of):
+    """M12: a trace is no message and no step, though this client knows it."""
+    for mode in ("sync", "deferred"):
+        async with client_of(graph, write_mode=mode, durability="memory") as client:
+            ada = client.scope(tenant=f"{graph.lane()} {mode}")
+            trace = await ada.reasoning.start_trace("s", "task")
+            message = await ada.short_term.add_message("s", "user", "x")
+            step = await ada.reasoning.add_step(trace)
+            for attempt in (
+                ada.reasoning.add_step(step.id),
+                ada.reasoning.add_step(message.id),
+                ada.reasoning.record_tool_call(trace.id, "x"),
+                ada.reasoning.record_tool_call(step, "x", message_id=trace.id),
+                ada.reasoning.start_trace("s", "x", triggered_by=trace.id),
+            ):
+                with pytest.raises(NotFoundError):
+                    await attempt
+            assert list(client.write_errors) == []
+            await client.flush()
+            mine = {"mine": f'["{graph.lane()} {mode}"'}
+            await graph.store.write("MATCH (n) WHERE n.owner STARTS WITH $mine DETACH DELETE n", mine)

@@ -111,7 +111,7 @@ async def test_tool_statistics_are_what_the_tool_calls_say(typed):
 
 
 async def test_a_block_records_its_success_or_the_exception_that_left_it(typed):
-    """M16: and what was said inside the block stays."""
+    """And what was said inside the block stays."""
     async with typed.ada.reasoning.trace("s", "good") as good:
         await typed.ada.reasoning.add_step(good, thought="x")
     with pytest.raises(ZeroDivisionError):
@@ -128,7 +128,7 @@ async def test_a_block_records_its_success_or_the_exception_that_left_it(typed):
 
 
 async def test_a_cancelled_block_is_recorded_as_such(typed):
-    """M16: the cancellation goes on, and what was recorded says so."""
+    """The cancellation goes on, and what was recorded says so."""
     started = asyncio.Event()
 
     async def work():
@@ -147,7 +147,7 @@ async def test_a_cancelled_block_is_recorded_as_such(typed):
 
 
 async def test_traces_are_listed_newest_first(typed):
-    """M18: of a session or of all, by success, page by page."""
+    """Of a session or of all, by success, page by page."""
     made = [await typed.ada.reasoning.start_trace(f"s{n % 2}", str(n)) for n in range(4)]
     await typed.ada.reasoning.complete_trace(made[3], success=True)
 

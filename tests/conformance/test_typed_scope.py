@@ -1,11 +1,13 @@
 """Whose memory: nobody meets anybody else's, on both stores and in every write mode."""
 
+import json
+import os
 import random
 
 import pytest
 
 from perdure import InputError, NotFoundError
-from perdure.graph import reasoning, short_term
+from perdure.graph import entities, facts, reasoning, short_term
 
 SAME = "the same id"
 
@@ -144,7 +146,7 @@ async def test_strict_mode_refuses_a_call_without_a_scope(typed_graph, client_of
 
 # -- generated scopes, with a control
 
-ROUNDS = 500
+ROUNDS = int(os.environ.get("PERDURE_TEST_ROUNDS", "300"))
 TENANTS = USERS = (None, "a", "b", '"', "a,b")
 
 
@@ -155,16 +157,29 @@ async def read_everything(client, choose, rounds):
         scope = {"tenant": choose.choice(TENANTS), "user_id": choose.choice(USERS)}
         narrow = {"agent_id": choose.choice((None, None, "x")), "run_id": choose.choice((None, None, "y"))}
         memory = client.scope(**scope, **narrow)
-        how = choose.randrange(4)
+        how = choose.randrange(9)
         if how == 0:
             records = (await memory.short_term.get_conversation("s", limit=choose.choice((None, 3)))).messages
         elif how == 1:
             records = await memory.short_term.list_sessions(prefix=choose.choice((None, "s")))
         elif how == 2:
             records = await memory.reasoning.list_traces(choose.choice((None, "s")))
+        elif how == 3:
+            records = filter(None, [await memory.short_term.get_message(SAME)])
+        elif how == 4:
+            records = filter(None, [await memory.long_term.get_entity(choose.choice(("grace", "g")))])
+        elif how == 5:
+            records = await memory.long_term.get_facts_about("grace", include_expired=choose.choice((True, False)))
+        elif how == 6:
+            records = await memory.long_term.get_preferences(category=choose.choice((None, "c")))
+        elif how == 7:
+            grace = await memory.long_term.get_entity("grace")
+            near = await memory.long_term.get_related(grace.id, depth=2) if grace else []
+            records = [each.entity for each in near] + [each.relationship for each in near]
         else:
-            found = await memory.short_term.get_message(SAME)
-            records = [found] if found else []
+            listed = await memory.reasoning.list_traces(limit=1)
+            whole = await memory.reasoning.get_trace(listed[0].id) if listed else None
+            records = [whole, *whole.steps] if whole else []
         leaks += sum((each.tenant, each.user_id) != (scope["tenant"], scope["user_id"]) for each in records)
     return leaks
 
@@ -177,18 +192,22 @@ async def test_generated_scopes_do_not_leak_and_would_without_the_owner_clause(g
             for user in USERS:
                 memory = client.scope(tenant=tenant, user_id=user)
                 await memory.short_term.add_message("s", "user", "words", id=SAME, agent_id=choose.choice((None, "x")))
-                await memory.reasoning.start_trace("s", "words", run_id=choose.choice((None, "y")))
+                trace = await memory.reasoning.start_trace("s", "words", run_id=choose.choice((None, "y")))
+                await memory.reasoning.add_step(trace)
+                grace = await memory.long_term.add_entity("Grace", "person", aliases=["g"])
+                await memory.long_term.add_relationship(grace, "SERVED", await memory.long_term.add_entity("N", "ship"))
+                await memory.long_term.add_fact("Grace", "is", "N", run_id=choose.choice((None, "y")))
+                await memory.long_term.add_preference("c", "words", agent_id=choose.choice((None, "x")))
         assert await read_everything(client, choose, ROUNDS) == 0
-        for module in (short_term, reasoning):
+        for module in (short_term, reasoning, entities, facts):
             leaky = {name: without_the_clause(text) for name, text in module.TEXTS.items()}
             monkeypatch.setattr(module, "TEXTS", leaky)
         assert await read_everything(client, choose, 100) > 0
-        for label in ("Conversation", "Message", "Trace"):
-            await graph.store.write(
-                f"MATCH (n:{label}) WHERE n.session_id = 's' AND n.public_id IS NULL OR n.task = 'words' "
-                "OR n.content = 'words' DETACH DELETE n",
-                {},
-            )
+        monkeypatch.undo()
+        for tenant in TENANTS:
+            for user in USERS:
+                owner = "[{},{}]".format(*(json.dumps(each) for each in (tenant, user)))
+                await graph.store.write("MATCH (n) WHERE n.owner = $owner DETACH DELETE n", {"owner": owner})
 
 
 def without_the_clause(text):

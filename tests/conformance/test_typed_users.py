@@ -75,7 +75,7 @@ async def test_users_can_be_noted_changed_and_listed(typed):
             await attempt
 
 
-async def test_an_export_holds_everything_and_can_be_written_again(typed, tmp_path):
+async def test_an_export_holds_everything_and_can_be_written_again(typed, tmp_path, nothing_blocks):
     """M25, T9: under the same ids, for the same owner or another; repeated it changes nothing."""
     await live(typed.ada)
     before = await seen(typed.ada)

@@ -343,3 +343,11 @@ async def test_awaiting_a_receipt_hurries_its_write(graph):
         assert await receipts[1] is receipts[1]
         await wait_until(lambda: receipts[0].state == "committed")
     assert await logs(graph) == {1: [0, 1, 2]}
+
+
+async def test_a_write_returns_its_rows(graph):
+    """B1: what the statement returned in the transaction that is now committed, as a read would give it."""
+    rows = await graph.write("CREATE (n:Thing {id: $id, title: 't', name: 'n'}) RETURN n, n.title AS title", {"id": 1})
+    assert rows == [{"n": {"id": 1, "title": "t", "name": "n"}, "title": "t"}]
+    assert await graph.write("MATCH (n:Thing) SET n.x = 1") == []
+    assert await graph.write("MATCH (n:Thing {id: 2}) SET n.x = 1 RETURN n.x AS x") == []

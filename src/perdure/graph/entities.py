@@ -58,7 +58,8 @@ class Entities:
             entity=properties(entity, "aliases", "attributes", "description"), aliases=entity.aliases,
             attributes=encode(entity.attributes) if entity.attributes else None, description=entity.description,
         )  # fmt: skip
-        self._graph.known.add_entity(whose.key(entity.id), (entity.id,))
+        self._graph.known.forget_names(names)
+        self._graph.known.add_entities(whose.key(entity.id), (entity.id,))
         return record(Entity, rows[0]["e"]) if rows else entity
 
     async def get_entity(
@@ -125,13 +126,29 @@ class Entities:
             raise NotFoundError(f"There is no entity {_shown(entity)} any more.")
         return record(Entity, rows[0]["e"])
 
+    async def merge_entities(self, keep: str | Entity, drop: str | Entity, **scope: Unpack[ScopeIds]) -> Entity:
+        """Make one entity of two and return it: `keep` with the names, relationships and tool calls of both.
+
+        What `keep` has of description and attributes stays. It is so when this returns, in every mode. Raises
+        NotFoundError, and InputError when both are the same.
+        """
+        whose = self._graph.scope(self._bound, scope, keep)
+        kept, dropped = await self._one(whose, keep), await self._one(whose.of(drop), drop)
+        if kept.id == dropped.id:
+            raise InputError(f"{_shown(keep)} and {_shown(drop)} are one entity already.")
+        self._graph.known.forget_owner(whose.owner)
+        given = {"keep": whose.key(kept.id), "drop": whose.key(dropped.id)}
+        if not await self._graph.write_now(whose, TEXTS["merge_entities"], **given):
+            raise NotFoundError("One of the two entities is not there any more.")
+        return await self._one(whose, kept)
+
     async def delete_entity(self, entity: str | Entity, **scope: Unpack[ScopeIds]) -> bool:
         """Forget an entity with its relationships; return whether there was one. Facts about its name stay."""
         whose = self._graph.scope(self._bound, scope, entity)
         found = await self._find(whose, entity)
         if len(found) > 1:
             raise ConflictError(f"{len(found)} entities are called {_shown(entity)}.", hint="Pass the id of one.")
-        self._graph.known.entities.clear()
+        self._graph.known.forget_owner(whose.owner)
         deleted = [await self._graph.write_now(whose, TEXTS["delete_entity"], id=whose.key(each.id)) for each in found]
         return any(deleted)
 
@@ -171,7 +188,7 @@ class Entities:
     async def _end(self, whose: Scope, entity: str | Entity) -> str:
         """Return the id of an entity, asking the graph only where this client does not know it."""
         word = entity.id if isinstance(entity, Entity) else check_id("entity", entity)
-        if is_uuid(word) and whose.of(entity).key(word) in self._graph.known.entities:
+        if is_uuid(word) and self._graph.known.entities(whose.of(entity).key(word)):
             return word
         return (await self._one(whose.of(entity), entity)).id
 

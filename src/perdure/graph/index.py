@@ -3,22 +3,28 @@
 A typed call marks what it writes as not indexed, in the transaction that writes it. When that is committed, the
 record is read back, embedded, given to the vector store, and the mark removed. So whatever a crash leaves undone is
 marked, and is done at the next start; and the vector store, which holds nothing of its own, can be made anew.
+
+What a change made of a record the graph says when its turn comes, so it does not matter how often, or in which order,
+changes are heard of. A deletion leaves no mark: what a crash leaves of it in the vector store is no hit, because hits
+are read from the graph, and goes when the index is made anew.
 """
 
 import asyncio
 import contextlib
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 from perdure import ids
-from perdure.errors import PerdureError, StoreError
+from perdure.errors import PerdureError, StoreUnavailableError
 from perdure.graph.searchable import EFFECTS, KINDS, Effect, Found, found, metadata_of, text_of
 from perdure.graph.statements import load
 from perdure.models import Message, Timed, Trace
 from perdure.protocols import Embedder, GraphStore, VectorStore
-from perdure.records import VectorKind, VectorRecord
+from perdure.records import Revision, VectorKind, VectorRecord
+from perdure.runtime.home import cancelled
 from perdure.telemetry import STORES
 from perdure.writes import Receipt
 
@@ -38,23 +44,24 @@ SECONDS_BETWEEN_WARNINGS = 60.0
 Progress = Callable[[int, int], object]
 
 
-class Written(NamedTuple):
-    """A record that was written; its key is that of its node."""
+class Touched(NamedTuple):
+    """A record that was written or removed, which the graph says when it is looked at; its key is that of its node."""
 
     owner: str
     kind: VectorKind
     key: str
+    marked: bool
+    """Whether the graph says so as well, should this be forgotten."""
 
 
-class Removed(NamedTuple):
-    """Records of an owner that are gone: those of these names, or all of a session, or all."""
+class Cleared(NamedTuple):
+    """Records of an owner that are gone: all of a session, or all."""
 
     owner: str
-    names: Sequence[str] = ()
-    session_id: str | None = None
+    session_id: str | None
 
 
-Change = Written | Removed
+Change = Touched | Cleared
 
 
 class Index:
@@ -71,11 +78,15 @@ class Index:
         self._separate = separate
         self._changes: deque[Change] = deque()
         self._left: Counter[str] = Counter()
+        self._clearing: Counter[str] = Counter()
         self._noted: dict[VectorKind, dict[str, str]] = defaultdict(dict)
         self._newest_mark = ""
         self._wake = asyncio.Event()
         self._moved = asyncio.Event()
+        self._working = asyncio.Lock()
+        self._compared = False
         self._lagging = False
+        self._missed = False
         self._trouble: PerdureError | None = None
         self._warned_at = -SECONDS_BETWEEN_WARNINGS
         self._task: asyncio.Task[None] | None = None
@@ -88,32 +99,42 @@ class Index:
         await self.vectors.connect(embedder=self.embedder.name, dimension=self.embedder.dimension)
         self._lagging = True
         self._task = asyncio.create_task(self._run(), name="perdure index")
-        self._task.add_done_callback(self._ended)
         await asyncio.sleep(0)
         return self
 
     def follow(self, owner: str, statement: str, parameters: Mapping[str, Any], receipt: Receipt | None = None) -> None:
         """Take note of what a statement did, or will have done when `receipt` is settled."""
-        effect = EFFECTS.get(statement)
-        for change in () if effect is None else _changes(owner, effect, parameters):
+        for change in _changes(owner, EFFECTS.get(statement, ()), parameters):
             self._left[owner] += 1
             if receipt is None:
                 self._add(change)
             else:
                 receipt.when_settled(partial(self._add, change))
 
+    def look_again(self) -> None:
+        """Look for marks once more: something was written that `follow` did not hear of."""
+        self._lagging = self._missed = True
+        if self._compared:
+            self._wake.set()
+
     def _add(self, change: Change) -> None:
-        if len(self._changes) >= MOST_WAITING and isinstance(change, Written):
-            self._lagging = True
+        if len(self._changes) >= MOST_WAITING and self._can_be_found_again(change):
+            self._lagging = self._missed = True
             self._done([change])
         else:
             self._changes.append(change)
+            self._clearing[change.owner] += isinstance(change, Cleared)
         self._wake.set()
 
-    def _done(self, changes: Iterable[Change]) -> None:
+    def _can_be_found_again(self, change: Change) -> bool:
+        """Return whether a change is marked, and nothing before it could undo what a look for marks makes of it."""
+        return isinstance(change, Touched) and change.marked and not self._clearing[change.owner]
+
+    def _done(self, changes: Sequence[Change]) -> None:
         self._left.subtract(Counter(change.owner for change in changes))
-        for owner in [owner for owner, count in self._left.items() if not count]:
-            del self._left[owner]
+        for owner in {change.owner for change in changes}:
+            if not self._left[owner]:
+                del self._left[owner]
 
     async def caught_up(self, owner: str) -> None:
         """Return when everything of an owner that is committed can be found.
@@ -126,43 +147,61 @@ class Index:
         if self._trouble is not None:
             raise self._trouble
 
-    async def close(self, timeout: float | None = SECONDS_TO_FINISH) -> None:  # noqa: ASYNC109  as the client's
-        """Do what is left to do, for `timeout` seconds at most, and close the vector store. Safe to call twice.
+    async def forget(self, owner: str) -> None:
+        """Have nothing of an owner in the vector store when this returns; what is on its way there goes behind it."""
+        await self.vectors.forget(owner)
+
+    async def close(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  as the client's
+        """Do what is left to do, for ten seconds and for `timeout` at most, and close the vector store. Safe to call twice.
 
         What is not done then is marked in the graph, and is done after the next start.
         """
-        if self._task is not None:
-            if self._wake.is_set() or self._left or self._noted:
-                await self._finish(timeout)
-            self._task.cancel()
-            await asyncio.wait([self._task])
-            self._task = None
-        await self.vectors.close()
+        try:
+            if self._task is not None and (self._wake.is_set() or self._left or self._noted):
+                await self._finish(SECONDS_TO_FINISH if timeout is None else min(timeout, SECONDS_TO_FINISH))
+        finally:
+            if self._task is not None:
+                self._task.cancel()
+                await asyncio.wait([self._task])
+                self._task = None
+            await self.vectors.close()
 
     async def _finish(self, limit: float | None) -> None:
         with contextlib.suppress(TimeoutError, PerdureError):
             async with asyncio.timeout(limit):
                 while self._trouble is None and (self._lagging or self._changes):
                     await self._moved.wait()
-            await self._note_done(1)
+                async with self._working:
+                    await self._note_done(1)
 
     async def _run(self) -> None:
         await self._wake.wait()  # a client that only writes Cypher has no use for any of this
         while True:
             try:
                 await self._step()
+            except (KeyboardInterrupt, SystemExit, GeneratorExit):
+                raise
             except PerdureError as error:
                 await self._stuck(error)
+            except BaseException as error:
+                if cancelled():
+                    raise
+                crash = StoreUnavailableError(f"Keeping {self.vectors.name} up to date failed: {type(error).__name__}.")
+                crash.__cause__ = error
+                await self._stuck(crash)
 
     async def _step(self) -> None:
         """Do what there is to do, or wait for it."""
-        if self._lagging:
-            await self._catch_up()
-        elif self._changes:
-            await self._follow()
-        else:
+        if self._compared and not (self._changes or self._lagging):
             self._wake.clear()
             await self._wake.wait()
+        async with self._working:
+            if not self._compared:
+                await self._compare()
+            elif self._changes:
+                await self._follow()
+            elif self._lagging:
+                await self._catch_up()
 
     async def _stuck(self, error: PerdureError) -> None:
         """Tell whoever waits, and try again a little later."""
@@ -179,45 +218,44 @@ class Index:
         self._moved.set()
         self._moved = asyncio.Event()
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        """Leave nobody waiting for a task that a store's adapter broke."""
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            self._trouble = StoreError(f"The index stopped unexpectedly ({type(error).__name__}); connect anew.")
-            STORES.error("%s", self._trouble.message, exc_info=error)
-            self._tell()
-
     async def _follow(self) -> None:
-        """Take the oldest changes into the vector store: one removal, or all that was written before the next one."""
-        changes = [self._changes.popleft()]
-        while self._changes and len(changes) < AT_ONCE and type(self._changes[0]) is type(changes[0]) is Written:
-            changes.append(self._changes.popleft())
-        try:
-            await self._apply(changes)
-        except BaseException:
-            self._changes.extendleft(reversed(changes))
-            raise
+        """Take the oldest changes into the vector store: one clearing, or all up to the next one."""
+        touched = takewhile(lambda change: isinstance(change, Touched), self._changes)
+        changes = list(islice(touched, AT_ONCE)) or [self._changes[0]]
+        await self._apply(changes)
+        for change in changes:
+            self._changes.popleft()
+            self._clearing[change.owner] -= isinstance(change, Cleared)
+            if not self._clearing[change.owner]:
+                del self._clearing[change.owner]
         self._done(changes)
         self._tell()
 
-    async def _apply(self, changes: Sequence[Change]) -> None:
-        by_kind: defaultdict[VectorKind, list[str]] = defaultdict(list)
+    async def _apply(self, changes: Iterable[Change]) -> None:
+        by_kind: defaultdict[VectorKind, dict[str, str]] = defaultdict(dict)
         for change in changes:
-            if isinstance(change, Written):
-                by_kind[change.kind].append(change.key)
-            elif change.names:
-                await self.vectors.delete(change.owner, change.names)
-            else:
+            if isinstance(change, Cleared):
                 await self.vectors.forget(change.owner, session_id=change.session_id)
-        for kind, keys in by_kind.items():
-            await self._index_kind(kind, keys)
+            else:
+                by_kind[change.kind][change.key] = change.owner
+        for kind, owners in by_kind.items():
+            stored = await self._index_kind(kind, list(owners))
+            await self._forget_others(kind, owners, stored)
 
-    async def _index_kind(self, kind: VectorKind, keys: Sequence[str]) -> None:
-        """Embed records as they stand in the graph now, and make them findable."""
-        rows = await self._store.read(KINDS[kind].stored, {"ids": list(dict.fromkeys(keys))})
-        stored = [found(kind, row["n"]) for row in rows]
+    async def _forget_others(self, kind: VectorKind, owners: Mapping[str, str], stored: Collection[str]) -> None:
+        """Make those of some keys, each with its owner, unfindable that are not in the graph."""
+        gone: defaultdict[str, list[str]] = defaultdict(list)
+        for key, owner in owners.items():
+            if key not in stored:
+                gone[owner].append(name_of(kind, key.removeprefix(owner)))
+        for owner, names in gone.items():
+            await self.vectors.delete(owner, names)
+
+    async def _index_kind(self, kind: VectorKind, keys: Sequence[str]) -> set[str]:
+        """Embed records as they stand in the graph now, make them findable, and return the keys of those there are."""
+        stored = await self._stored(kind, keys)
         if not stored:
-            return
+            return set()
         texts = [text_of(each.record) for each in stored]
         vectors = await self.embedder.embed(texts)
         records = [_vector_record(*parts) for parts in zip(stored, texts, vectors, strict=True)]
@@ -225,41 +263,56 @@ class Index:
         await self.vectors.upsert(records, mark=self._newest_mark if self._separate else None)
         self._noted[kind].update({each.key: each.unindexed for each in stored if each.unindexed is not None})
         await self._note_done(NOTED_AT_ONCE)
+        return {each.key for each in stored}
+
+    async def _stored(self, kind: VectorKind, keys: Iterable[str]) -> list[Found]:
+        rows = await self._store.read(KINDS[kind].stored, {"ids": list(dict.fromkeys(keys))})
+        return [found(kind, row["n"]) for row in rows]
 
     async def _note_done(self, least: int) -> None:
         """Remove the marks of what is indexed, when they are that many."""
         if sum(map(len, self._noted.values())) < least:
             return
+        if self._separate and self._newest_mark:
+            await self._store.write(TEXTS["set_mark"], {"mark": self._newest_mark})
         for kind, states in self._noted.items():
             if states:
                 rows = [{"id": key, "unindexed": state} for key, state in states.items()]
                 await self._store.write(KINDS[kind].indexed, {"rows": rows})
                 states.clear()
-        if self._separate and self._newest_mark:
-            await self._store.write(TEXTS["set_mark"], {"mark": self._newest_mark})
 
-    async def _catch_up(self) -> None:
-        """Index what is marked, or, when the vector store is new or older than the graph, everything."""
-        await self._note_done(1)
-        if self._separate and await self._is_behind():
-            await self.rebuild()
-        else:
-            for kind in KINDS:
-                while keys := await self._keys(KINDS[kind].unindexed):
-                    await self._index_kind(kind, keys)
-                    await self._note_done(1)
-        self._lagging = False
-        self._tell()
+    async def _compare(self) -> None:
+        """Index everything when the vector store is new, or older than the graph."""
+        if await self._is_behind():
+            await self._rebuild(None)
+        self._compared = True
 
     async def _is_behind(self) -> bool:
-        rows = await self._store.read(TEXTS["mark"], {})
+        if not await self.vectors.revisions(limit=1):
+            return True
+        rows = await self._store.read(TEXTS["mark"], {}) if self._separate else []
         return bool(rows) and (await self.vectors.mark() or "") < rows[0]["mark"]
 
+    async def _catch_up(self) -> None:
+        """Index what is marked."""
+        self._missed = False
+        await self._note_done(1)
+        for kind in KINDS:
+            while keys := await self._keys(KINDS[kind].unindexed):
+                await self._index_kind(kind, keys)
+                await self._note_done(1)
+        self._lagging = self._missed
+        self._tell()
+
     async def rebuild(self, progress: Progress | None = None) -> int:
-        """Index everything anew, and return how many records that were.
+        """Index everything anew, let go of what is not in the graph, and return how many records are indexed.
 
         `progress` is told after each batch how many are done, and of how many.
         """
+        async with self._working:
+            return await self._rebuild(progress)
+
+    async def _rebuild(self, progress: Progress | None) -> int:
         everything: dict[VectorKind, list[str]] = {}
         for kind in KINDS:
             everything[kind] = [row["id"] for row in await self._store.read(KINDS[kind].every, {})]
@@ -270,24 +323,33 @@ class Index:
                 done += len(keys[first : first + AT_ONCE])
                 if progress is not None:
                     progress(done, total)
+        await self._forget_strays()
         await self._note_done(1)
         return total
+
+    async def _forget_strays(self) -> None:
+        """Let go of what the vector store holds and the graph does not."""
+        after: Revision | None = None
+        while page := await self.vectors.revisions(after, limit=AT_ONCE):
+            after = page[-1]
+            for kind in KINDS:
+                own = [each for each in page if each.id.startswith(name_of(kind, ""))]
+                owners = {each.owner + each.id.removeprefix(name_of(kind, "")): each.owner for each in own}
+                stored = {each.key for each in await self._stored(kind, owners)} if owners else set[str]()
+                await self._forget_others(kind, owners, stored)
 
     async def _keys(self, statement: str) -> list[str]:
         return [row["id"] for row in await self._store.read(statement, {"limit": AT_ONCE})]
 
 
-def _changes(owner: str, effect: Effect, parameters: Mapping[str, Any]) -> Iterator[Change]:
-    given = parameters.get(effect.parameter)
-    if effect.kind is None:
-        yield Removed(owner, (), given and given.removeprefix(owner))
-        return
-    keys = cast("list[str]", given if isinstance(given, list) else [given])
-    for key in keys:
-        if effect.removes:
-            yield Removed(owner, [name_of(effect.kind, key.removeprefix(owner))])
-        else:
-            yield Written(owner, effect.kind, key)
+def _changes(owner: str, effects: Sequence[Effect], parameters: Mapping[str, Any]) -> Iterator[Change]:
+    for effect in effects:
+        given = parameters.get(effect.parameter)
+        if effect.kind is None:
+            yield Cleared(owner, given and given.removeprefix(owner))
+            continue
+        for key in cast("list[str]", given if isinstance(given, list) else [given]):
+            yield Touched(owner, effect.kind, key, marked=not effect.removes)
 
 
 def name_of(kind: VectorKind, record_id: str) -> str:

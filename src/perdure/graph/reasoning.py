@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 import anyio
 
@@ -66,7 +66,7 @@ class ReasoningMemory:
             raise NotFoundError(f"There is no message {shorten(repr(triggered_by), 60)} that could have triggered it.")
         if self._graph.deferred:
             mine = Parent(lane, session_id, whose.agent_id, whose.run_id, trace=trace)
-            self._graph.known.add(whose.key(trace.id), mine)
+            self._graph.known.add("trace", whose.key(trace.id), mine)
         return trace
 
     async def _message(self, whose: Scope, message_id: str | None, lane: str) -> str | None:
@@ -74,7 +74,7 @@ class ReasoningMemory:
         if message_id is None:
             return None
         key = whose.key(check_id("message_id", message_id))
-        known = self._graph.known.get(key)
+        known = self._graph.known.get("message", key)
         if self._graph.deferred and known is None:
             if not await self._graph.read(whose, TEXTS["message_is_there"], id=key):
                 raise NotFoundError(f"There is no message {shorten(repr(message_id), 60)}.")
@@ -119,22 +119,22 @@ class ReasoningMemory:
         try:
             await self._graph.write(whose, TEXTS["add_step"], lane=parent.lane, **given)
         except BaseException:
-            self._graph.known.forget(key)  # nobody can tell which number the next one has
+            self._graph.known.forget("trace", key)  # nobody can tell which number the next one has
             raise
         mine = Parent(parent.lane, parent.session_id, parent.agent_id, parent.run_id, step.trace_id)
-        self._graph.known.add(given["id"], mine)
+        self._graph.known.add("step", given["id"], mine)
         return step.model_copy(update={"step_number": number, "agent_id": parent.agent_id, "run_id": parent.run_id})
 
-    async def _parent(self, whose: Scope, kind: str, public_id: str) -> Parent:
+    async def _parent(self, whose: Scope, kind: Literal["trace", "step"], public_id: str) -> Parent:
         """Return what is known of a trace or a step, looking it up where it is not; raises NotFoundError."""
         key = whose.key(public_id)
-        parent = self._graph.known.get(key)
+        parent = self._graph.known.get(kind, key)
         if parent is None:
             rows = await self._graph.read(whose, TEXTS["trace" if kind == "trace" else "step"], id=key)
             if not rows:
                 raise _no(kind, public_id)
             [node] = rows[0].values()
-            parent = self._graph.known.add(key, Parent(
+            parent = self._graph.known.add(kind, key, Parent(
                 node["conversation"], node["session_id"], node.get("agent_id"), node.get("run_id"),
                 node.get("trace_id", ""), node.get("step_count", 0), trace_of(node) if kind == "trace" else None,
             ))  # fmt: skip
@@ -272,7 +272,7 @@ class ReasoningMemory:
         whose = self._graph.scope(self._bound, scope, trace)
         trace_id = check_id("trace", trace.id if isinstance(trace, Trace) else trace)
         key = whose.key(trace_id)
-        known = self._graph.known.get(key)
+        known = self._graph.known.get("trace", key)
         lane = known.lane if known else None
         rows = await self._graph.read(whose, TEXTS["trace"], lane=lane, id=key)
         if not rows:

@@ -15,6 +15,8 @@ from perdure.models import Record
 
 MAX_ID_LENGTH = 256
 """A key is made of several, and an index of Neo4j takes 8 KB."""
+MAX_OWNER_LENGTH = 1200
+"""What every vector store takes; only ids full of control characters, each written as six, come near it."""
 
 
 class ScopeIds(TypedDict, total=False):
@@ -39,6 +41,8 @@ class Scope:
         for name, value in self.ids().items():
             if value is not None:
                 check_id(name, value)
+        if len(self.owner) > MAX_OWNER_LENGTH:
+            raise InputError("tenant and user_id hold too many control characters.")
 
     def ids(self) -> ScopeIds:
         """Return the four ids by their names."""
@@ -80,7 +84,8 @@ class Scope:
         mine = (self.tenant, self.user_id)
         theirs = (record.tenant, record.user_id)
         if mine not in ((None, None), theirs):
-            raise NotFoundError(f"There is no such {type(record).__name__.lower()}: {record!r:.60}.")
+            what = f"{type(record).__name__.lower()} {shorten(repr(getattr(record, 'id', '')), 60)}"
+            raise NotFoundError(f"There is no {what}.", hint="It may be somebody else's.")
         return replace(self, tenant=record.tenant, user_id=record.user_id)
 
 

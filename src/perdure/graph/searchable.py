@@ -1,9 +1,9 @@
 """What can be searched: what of each record its text is, and what filters may look at."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from perdure.graph.rows import record
+from perdure.graph.rows import record, trace_of
 from perdure.graph.scope import Scope
 from perdure.graph.statements import load
 from perdure.models import Entity, Fact, Message, Preference, Record, Trace
@@ -92,7 +92,7 @@ class Found(NamedTuple):
 
 def found(kind: VectorKind, node: dict[str, Any]) -> Found:
     """Return the record that a node holds."""
-    kept = record(KINDS[kind].model, node)
+    kept = trace_of(node) if kind == "trace" else record(KINDS[kind].model, node)
     if not isinstance(kept, Message | Entity | Fact | Preference | Trace):
         raise TypeError(kind)
     return Found(node["id"], kind, kept, node.get("unindexed"))
@@ -108,15 +108,16 @@ class Effect(NamedTuple):
     removes: bool = False
 
 
-EFFECTS: Mapping[str, Effect] = {
-    load(file)[name]: effect
-    for file, name, effect in [
+EFFECTS: Mapping[str, Sequence[Effect]] = {
+    load(file)[name]: effects
+    for file, name, *effects in [
         ("short_term", "add_message", Effect("message", "id")),
         ("short_term", "add_messages", Effect("message", "ids")),
         ("short_term", "delete_message", Effect("message", "id", removes=True)),
         ("short_term", "clear_session", Effect(None, "conversation", removes=True)),
         ("entities", "add_entity", Effect("entity", "id")),
         ("entities", "update_entity", Effect("entity", "id")),
+        ("entities", "merge_entities", Effect("entity", "keep"), Effect("entity", "drop", removes=True)),
         ("entities", "delete_entity", Effect("entity", "id", removes=True)),
         ("facts", "add_fact", Effect("fact", "id")),
         ("facts", "supersede_fact", Effect("fact", "old")),

@@ -122,7 +122,7 @@ class ShortTermMemory:
         if self._graph.deferred:
             for message in messages:
                 lane = whose.key(message.session_id)
-                self._graph.known.add(whose.key(message.id), Parent(lane, message.session_id))
+                self._graph.known.add("message", whose.key(message.id), Parent(lane, message.session_id))
 
     async def get_conversation(
         self,
@@ -199,7 +199,7 @@ class ShortTermMemory:
         """Remove a message and join its neighbours; return whether there was one. It is gone when this returns."""
         whose = self._graph.scope(self._bound, scope)
         key = whose.key(check_id("id", id))
-        self._graph.known.forget(key)
+        self._graph.known.forget("message", key)
         return bool(await self._graph.write_now(whose, TEXTS["delete_message"], id=key))
 
     async def clear_session(self, session_id: str, **scope: Unpack[ScopeIds]) -> int:

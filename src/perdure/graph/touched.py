@@ -1,7 +1,6 @@
 """Which entities a tool call was about."""
 
 from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
 
 from perdure.errors import InputError, NotFoundError, shorten
 from perdure.graph.names import is_uuid, name_key
@@ -41,12 +40,12 @@ class Touched:
         if not self._words:
             return []
         await graph.settled(self._whose.owner, self._whose.owner)
-        unknown = self._words.keys() - graph.known.entities.keys()
+        unknown = {key for key in self._words if not graph.known.entities(key)}
         if unknown:
             await self._look_up(graph, unknown)
-        return sorted({each for key in self._words for each in graph.known.entities.get(key, ())})
+        return sorted({each for key in self._words for each in graph.known.entities(key)})
 
-    async def _look_up(self, graph: Graph, unknown: AbstractSet[str]) -> None:
+    async def _look_up(self, graph: Graph, unknown: set[str]) -> None:
         found: dict[str, list[str]] = {}
         for row in await graph.read(
             self._whose, TEXTS["touched"], lane=self._whose.owner, entities=self.keys, names=self.names
@@ -55,4 +54,4 @@ class Touched:
         for key in unknown:
             if key not in found:
                 raise NotFoundError(f"There is no entity {shorten(repr(self._words[key]), 60)}.", hint="Add it first.")
-            graph.known.add_entity(key, tuple(found[key]))
+            graph.known.add_entities(key, tuple(found[key]))

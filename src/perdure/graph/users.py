@@ -93,7 +93,7 @@ class Users:
         whose, own = self._whose(user_id, tenant)
         self._graph.known.forget_owner(own.owner)
         gone = {kind: await self._forget(own, text) for kind, text in KINDS.items()}
-        await self._graph.index.caught_up(own.owner)
+        await self._graph.index.forget(own.owner)
         known = await self._graph.write_now(whose, TEXTS["forget_user"], id=whose.key(user_id))
         return DeletionReport(**gone, users=len(known))
 

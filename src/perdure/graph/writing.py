@@ -5,14 +5,15 @@ is one write in the queue, ordered by its lane: the session it belongs to, or it
 client has in the lanes they look at.
 """
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from perdure import ids
 from perdure.cypher import bind, parse
-from perdure.errors import InputError, StoreError, WriteFailed
+from perdure.errors import InputError, StoreError, StoreUnavailableError, WriteFailed
 from perdure.graph.index import Index
 from perdure.graph.scope import Scope, ScopeIds, known_names
 from perdure.models import Trace
@@ -22,7 +23,9 @@ from perdure.writes import BufferedWriter, Receipt
 
 REMEMBERED = 10_000
 LANES_KEPT = 1_000
+SECONDS_TO_SETTLE = 60.0
 Rows = list[dict[str, Any]]
+Kind = Literal["message", "trace", "step"]
 
 
 @dataclass(slots=True)
@@ -45,46 +48,53 @@ class Parent:
 
 
 class Known:
-    """The newest nodes that this client has made or looked up, by their keys."""
+    """The newest nodes that this client has made or looked up, by their kind and key."""
 
     def __init__(self) -> None:
-        self._parents: OrderedDict[str, Parent] = OrderedDict()
-        self.entities: OrderedDict[str, tuple[str, ...]] = OrderedDict()
-        """Ids of entities, by their own keys and by those of their names."""
+        self._parents: OrderedDict[tuple[Kind, str], Parent] = OrderedDict()
+        self._entities: OrderedDict[str, tuple[str, ...]] = OrderedDict()
 
-    def get(self, key: str) -> Parent | None:
+    def get(self, kind: Kind, key: str) -> Parent | None:
         """Return what is known of a node."""
-        return self._parents.get(key)
+        return self._parents.get((kind, key))
 
-    def add(self, key: str, parent: Parent) -> Parent:
+    def add(self, kind: Kind, key: str, parent: Parent) -> Parent:
         """Remember a node, and return what was known of it before, if anything was."""
-        kept = self._parents.setdefault(key, parent)
-        self._parents.move_to_end(key)
+        kept = self._parents.setdefault((kind, key), parent)
+        self._parents.move_to_end((kind, key))
         if len(self._parents) > REMEMBERED:
             self._parents.popitem(last=False)
         return kept
 
-    def add_entity(self, key: str, found: tuple[str, ...]) -> None:
-        """Remember which entities have a key or a name."""
-        self.entities[key] = found
-        if len(self.entities) > REMEMBERED:
-            self.entities.popitem(last=False)
+    def entities(self, key: str) -> tuple[str, ...]:
+        """Return the ids of the entities that have a key or a name; none when that is not known."""
+        return self._entities.get(key, ())
 
-    def forget(self, key: str) -> None:
+    def add_entities(self, key: str, found: tuple[str, ...]) -> None:
+        """Remember which entities have a key or a name."""
+        self._entities[key] = found
+        if len(self._entities) > REMEMBERED:
+            self._entities.popitem(last=False)
+
+    def forget(self, kind: Kind, key: str) -> None:
         """Look a node up again the next time."""
-        self._parents.pop(key, None)
+        self._parents.pop((kind, key), None)
+
+    def forget_names(self, keys: Sequence[str]) -> None:
+        """Look up again what has these names."""
+        for key in keys:
+            self._entities.pop(key, None)
 
     def forget_owner(self, owner: str) -> None:
         """Look up again whatever belongs to an owner."""
-        for key in [key for key in self._parents if key.startswith(owner)]:
-            del self._parents[key]
-        for key in [key for key in self.entities if key.startswith(owner)]:
-            del self.entities[key]
+        for kind, key in [each for each in self._parents if each[1].startswith(owner)]:
+            del self._parents[kind, key]
+        self.forget_names([key for key in self._entities if key.startswith(owner)])
 
     def forget_lane(self, lane: str) -> None:
         """Look up again whatever is in a lane."""
-        for key in [key for key, parent in self._parents.items() if parent.lane == lane]:
-            del self._parents[key]
+        for each in [each for each, parent in self._parents.items() if parent.lane == lane]:
+            del self._parents[each]
 
 
 class Graph:
@@ -102,7 +112,8 @@ class Graph:
         self._strict = strict
         self._check = check
         self._newest: dict[str, tuple[str, Receipt]] = {}
-        self._caught_up = not writer.recovery.left
+        self._unheard = 1 if writer.recovery.left else 0
+        self._heard = 0
 
     def scope(self, bound: Scope, given: ScopeIds, of: object = None) -> Scope:
         """Return whose memory a call is about; `of` is the record it was given in place of an id.
@@ -134,7 +145,11 @@ class Graph:
         if not self.deferred:
             return await self.write_now(scope, statement, **parameters)
         text, bound = _bound(scope, statement, {"loud": True, **_moment(), **parameters})
-        receipt = await self._writer.submit(text, bound, key=lane)
+        try:
+            receipt = await self._writer.submit(text, bound, key=lane)
+        except asyncio.CancelledError:
+            self._unheard += 1  # it may be accepted all the same, without a receipt to wait for
+            raise
         self._remember(scope.owner, lane, receipt)
         self.index.follow(scope.owner, statement, bound, receipt)
         return None
@@ -144,17 +159,32 @@ class Graph:
         await self.settled(scope.owner)
         text, bound = _bound(scope, statement, {"loud": False, **_moment(), **parameters})
         try:
-            rows = await self._store.write(text, bound)
+            return await self._store.write(text, bound)
         except StoreError as error:
             raise redacted(error, bound) from None
-        self.index.follow(scope.owner, statement, bound)
-        return rows
+        finally:
+            self.index.follow(scope.owner, statement, bound)  # whether it is committed, the graph says
 
     async def settled(self, owner: str, lane: str | None = None) -> None:
-        """Wait for what this client has queued for an owner, or in one lane, and for what an earlier one had left."""
-        if not self._caught_up:
+        """Wait for what this client has queued for an owner, or in one lane, and for what has no receipt here.
+
+        That is what an earlier client had left, and what a cancelled call may have queued. Raises
+        StoreUnavailableError when it does not reach the store within a minute; it stays queued.
+        """
+        try:
+            async with asyncio.timeout(SECONDS_TO_SETTLE):
+                await self._settle(owner, lane)
+        except TimeoutError as error:
+            raise StoreUnavailableError(
+                f"This client's own writes did not reach {self._store.name} within {SECONDS_TO_SETTLE:g} s.",
+                hint="They stay queued; client.health() says how far they are.",
+            ) from error
+
+    async def _settle(self, owner: str, lane: str | None) -> None:
+        if self._heard < (unheard := self._unheard):
             await self._writer.flush()
-            self._caught_up = True
+            self._heard = max(self._heard, unheard)
+            self.index.look_again()
         for receipt in self._pending(owner, lane):
             try:
                 await receipt.committed()
@@ -164,10 +194,12 @@ class Graph:
     def _pending(self, owner: str, lane: str | None) -> Sequence[Receipt]:
         if lane is not None:
             return [self._newest[lane][1]] if lane in self._newest else []
-        return [receipt for whose, receipt in self._newest.values() if whose == owner]
+        return [receipt for whose, receipt in list(self._newest.values()) if whose == owner]
 
     def _remember(self, owner: str, lane: str, receipt: Receipt) -> None:
-        self._newest[lane] = (owner, receipt)
+        earlier = self._newest.get(lane)
+        if earlier is None or earlier[1].seq < receipt.seq:  # they may be accepted in another order
+            self._newest[lane] = (owner, receipt)
         if len(self._newest) > LANES_KEPT:
             pending = {k: v for k, v in self._newest.items() if v[1].state in ("submitted", "accepted")}
             self._newest = pending

@@ -43,6 +43,37 @@ FOREACH (key IN $names |
   MERGE (w)-[:NAMES]->(e))
 RETURN e
 
+// -- merge_entities --
+// The names, relationships and tool calls of one go over to the other, and it is gone. What it was to the other is gone
+// as well.
+MATCH (k:Entity {id: $keep}) WHERE k.owner = $owner
+MATCH (d:Entity {id: $drop}) WHERE d.owner = $owner
+SET k.updated_at = $now, k.unindexed = $revision
+SET d.updated_at = $now
+WITH k, d
+OPTIONAL MATCH (w:EntityName)-[:NAMES]->(d)
+WITH k, d, collect(w) AS names
+OPTIONAL MATCH (d)-[r:RELATED_TO]->(b:Entity) WHERE b.id <> $keep AND b.id <> $drop
+WITH k, d, names, collect(properties(r)) AS going, collect(b) AS heads
+OPTIONAL MATCH (a:Entity)-[r:RELATED_TO]->(d) WHERE a.id <> $keep AND a.id <> $drop
+WITH k, d, names, going, heads, collect(properties(r)) AS coming, collect(a) AS tails
+OPTIONAL MATCH (t:ToolCall)-[:TOUCHED]->(d)
+WITH k, d, names, going, heads, coming, tails, collect(t) AS calls
+SET k.aliases = coalesce(k.aliases, [])
+  + [x IN [d.name] + coalesce(d.aliases, []) WHERE NOT x IN coalesce(k.aliases, []) AND x <> k.name]
+SET k.description = coalesce(k.description, d.description)
+SET k.attributes = coalesce(k.attributes, d.attributes)
+FOREACH (w IN names | MERGE (w)-[:NAMES]->(k))
+FOREACH (i IN range(0, size(heads) - 1) | FOREACH (b IN [heads[i]] |
+  CREATE (k)-[r:RELATED_TO]->(b) SET r = going[i] SET r.source = k.public_id))
+FOREACH (i IN range(0, size(tails) - 1) | FOREACH (a IN [tails[i]] |
+  CREATE (a)-[r:RELATED_TO]->(k) SET r = coming[i] SET r.target = k.public_id))
+FOREACH (t IN calls |
+  SET t.touched = [x IN t.touched | CASE WHEN x = d.public_id THEN k.public_id ELSE x END]
+  MERGE (t)-[:TOUCHED]->(k))
+DETACH DELETE d
+RETURN $keep AS id
+
 // -- delete_entity --
 // With its relationships, and with the names that nothing else has.
 MATCH (e:Entity {id: $id})

@@ -1,6 +1,6 @@
 // How far the search follows the graph. Whatever a search can find carries `unindexed`, a text of its own for each
 // change, from the change itself until the vector store has it. These run on nobody's behalf: what they are given are
-// whole keys, or they look at all there is.
+// whole keys, or they look at all there is that typed calls made: others may use the same labels.
 
 // -- messages --
 MATCH (n:Message) WHERE n.id IN $ids RETURN n
@@ -41,15 +41,15 @@ UNWIND $rows AS row MATCH (n:Trace {id: row.id})
 SET n.unindexed = CASE WHEN n.unindexed = row.unindexed THEN null ELSE n.unindexed END
 
 // -- every_message --
-MATCH (n:Message) RETURN n.id AS id
+MATCH (n:Message) WHERE n.owner > '' AND n.public_id > '' RETURN n.id AS id
 // -- every_entity --
-MATCH (n:Entity) RETURN n.id AS id
+MATCH (n:Entity) WHERE n.owner > '' AND n.public_id > '' RETURN n.id AS id
 // -- every_fact --
-MATCH (n:Fact) RETURN n.id AS id
+MATCH (n:Fact) WHERE n.owner > '' AND n.public_id > '' RETURN n.id AS id
 // -- every_preference --
-MATCH (n:Preference) RETURN n.id AS id
+MATCH (n:Preference) WHERE n.owner > '' AND n.public_id > '' RETURN n.id AS id
 // -- every_trace --
-MATCH (n:Trace) RETURN n.id AS id
+MATCH (n:Trace) WHERE n.owner > '' AND n.public_id > '' RETURN n.id AS id
 
 // -- mark --
 MATCH (k:_PerdureSearch {id: 'search'}) RETURN k.mark AS mark
