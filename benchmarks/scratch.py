@@ -8,13 +8,14 @@ from typing import Any, NamedTuple, Self
 
 from neo4j import AsyncDriver, AsyncGraphDatabase
 
+from perdure.graph.statements import load
+
 CREATE = "MERGE (m:Message {id: $id}) SET m.content = $content"
 LINK = "MATCH (a:Message {id: $a}), (b:Message {id: $b}) MERGE (a)-[:NEXT]->(b)"
 CONTENT = "Could we move the review to Thursday? I will not have the figures before then. "
 
-# A uniqueness constraint, under the name neo4j-agent-memory gives it: a plain index would keep that from connecting.
-UNIQUE = "CREATE CONSTRAINT message_id IF NOT EXISTS FOR (m:Message) REQUIRE m.id IS UNIQUE"
-NOT_UNIQUE = "DROP CONSTRAINT message_id"
+# Perdure's own, which stays as its schema does once it has connected; neo4j-agent-memory is content with it.
+UNIQUE = load("schema")["message_is_unique"]
 POPULATE = """
 UNWIND range(1, $count) AS i CREATE (m:Message {id: $prefix + i, content: $content})
 WITH collect(m) AS ms UNWIND range(1, size(ms) - 1) AS i WITH ms[i - 1] AS a, ms[i] AS b CREATE (a)-[:NEXT]->(b)"""
@@ -92,12 +93,11 @@ class Scratch:
         self._driver = driver
         self._prefix = f"benchmark-{secrets.token_hex(4)}-"
         self._plots = 0
-        self._constrained = False
 
     @classmethod
     @asynccontextmanager
     async def open(cls, address: Address) -> AsyncGenerator[Self]:
-        """Prepare the corner; remove it, and the constraint if it was not there before, at the end."""
+        """Prepare the corner, and remove it at the end."""
         async with AsyncGraphDatabase.driver(address.uri, auth=address.auth) as driver:
             scratch = cls(driver)
             try:
@@ -116,8 +116,7 @@ class Scratch:
         await self._driver.execute_query(REMOVE, prefix=plot.prefix)
 
     async def _prepare(self) -> None:
-        made = (await self._driver.execute_query(UNIQUE)).summary
-        self._constrained = made.counters.constraints_added > 0
+        await self._driver.execute_query(UNIQUE)
         await self._driver.execute_query("CALL db.awaitIndexes(60)")
         await self._driver.execute_query(
             POPULATE, count=POPULATION, prefix=f"{self._prefix}population-", content=CONTENT
@@ -125,5 +124,3 @@ class Scratch:
 
     async def _remove(self) -> None:
         await self._driver.execute_query(REMOVE, prefix=self._prefix)
-        if self._constrained:
-            await self._driver.execute_query(NOT_UNIQUE)

@@ -10,12 +10,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 TAG = "$perdure"
 """The one key of a JSON object that stands for a value JSON does not have."""
 _MARKED = f'"{TAG}"'
+_NESTING = (dict, list)
 
 
 def encode(value: Any) -> str:
     """Return values that passed `snapshot` as JSON; a tag marks what JSON does not have."""
     text = _ENCODER.encode(value)
-    return _ENCODER.encode(_escaped(value)) if _MARKED in text else text
+    return _ENCODER.encode(_escaped(value)) if _MARKED in text and _uses_tag(value) else text
 
 
 def decode(text: str) -> Any:
@@ -44,6 +45,14 @@ def _zone(value: datetime | time) -> tuple[str | None, int | None]:
         return None, None
     name = getattr(value.tzinfo, "key", None) or getattr(value.tzinfo, "zone", None)
     return name, int(cast("timedelta", value.utcoffset()).total_seconds() // 60)
+
+
+def _uses_tag(value: Any) -> bool:
+    """Return whether a map among these uses the tag as a key of its own."""
+    if isinstance(value, Mapping):
+        found = cast("Mapping[str, Any]", value)
+        return TAG in found or any(_uses_tag(item) for item in found.values() if isinstance(item, _NESTING))
+    return isinstance(value, list) and any(_uses_tag(item) for item in cast("list[Any]", value))
 
 
 def _escaped(value: Any) -> Any:

@@ -87,10 +87,13 @@ def _copy_map(value: Mapping[Any, Any], path: tuple[str | int, ...], depth: int)
     copy: dict[str, Any] = {}
     size = OVERHEAD
     for name, item in value.items():
-        plain = type(name) is str and name and name.isascii()
-        key = name if plain else _check_key(name, _shown(path))
+        if type(name) is str and name and name.isascii():
+            key, length = name, len(name)
+        else:
+            key = _check_key(name, _shown(path))
+            length = len(key.encode())
         copy[key], extra = _copy(item, (*path, key), depth)
-        size += extra + len(key.encode())
+        size += extra + length
     return copy, size
 
 

@@ -127,8 +127,8 @@ async def test_sync_typed_calls_are_one_transaction_each():
     asked = []
 
     def answer(statement, parameters):
-        if "owner" not in parameters:
-            return []
+        if "$owner" not in statement:
+            return []  # to the index, which asks in the background, and for nobody's memory
         asked.append(statement)
         return [{"id": "x"}]
 

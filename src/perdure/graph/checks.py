@@ -6,7 +6,7 @@ from typing import Any, cast, get_args
 
 from perdure.errors import InputError, shorten
 from perdure.models import Role
-from perdure.plain import decode, encode
+from perdure.plain import TAG, decode, encode
 from perdure.values import snapshot
 
 ROLES: tuple[str, ...] = get_args(Role)
@@ -97,7 +97,11 @@ def plain_list(name: str, value: object) -> list[Any]:
 
 def plain(name: str, value: Any) -> Any:
     """Return a copy of a JSON-like value or datetime as it will be read back; raises InputError for anything else."""
-    return decode(encode(snapshot({name: value})[0]))[name]
+    if value is None:
+        return None
+    copy = snapshot({name: value})[0]
+    text = encode(copy)
+    return (decode(text) if TAG in text else copy)[name]
 
 
 def flag(name: str, value: object) -> bool | None:

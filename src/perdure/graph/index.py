@@ -12,25 +12,20 @@ are read from the graph, and goes when the index is made anew.
 import asyncio
 import contextlib
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice, takewhile
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
+from typing import Any, NamedTuple, Self, cast
 
 from perdure import ids
 from perdure.errors import PerdureError, StoreUnavailableError
-from perdure.graph.searchable import EFFECTS, KINDS, Effect, Found, found, metadata_of, text_of
+from perdure.graph.searchable import EFFECTS, KINDS, Effect, Found, found, name_of, text_of, vector_record
 from perdure.graph.statements import load
-from perdure.models import Message, Timed, Trace
 from perdure.protocols import Embedder, GraphStore, VectorStore
-from perdure.records import Revision, VectorKind, VectorRecord
+from perdure.records import Revision, VectorKind
 from perdure.runtime.home import cancelled
 from perdure.telemetry import STORES
 from perdure.writes import Receipt
-
-if TYPE_CHECKING:
-    from numpy import float32
-    from numpy.typing import NDArray
 
 TEXTS = load("index")
 AT_ONCE = 256
@@ -38,6 +33,8 @@ AT_ONCE = 256
 NOTED_AT_ONCE = 512
 MOST_WAITING = 10_000
 """Changes kept in memory; what comes beyond them is found by its mark."""
+SECONDS_FOR_COMPANY = 0.25
+"""How long the first change after a pause waits for others, while nobody searches: one turn is indexed as one batch."""
 SECONDS_TO_TRY_AGAIN = 1.0
 SECONDS_TO_FINISH = 10.0
 SECONDS_BETWEEN_WARNINGS = 60.0
@@ -85,6 +82,8 @@ class Index:
         self._moved = asyncio.Event()
         self._working = asyncio.Lock()
         self._compared = False
+        self._hurry = asyncio.Event()
+        self._awaited = 0
         self._lagging = False
         self._missed = False
         self._trouble: PerdureError | None = None
@@ -124,6 +123,8 @@ class Index:
         else:
             self._changes.append(change)
             self._clearing[change.owner] += isinstance(change, Cleared)
+        if len(self._changes) >= AT_ONCE:
+            self._hurry.set()
         self._wake.set()
 
     def _can_be_found_again(self, change: Change) -> bool:
@@ -141,9 +142,10 @@ class Index:
 
         Raises what keeps the index from following, when it cannot.
         """
-        self._wake.set()
-        while self._trouble is None and (self._lagging or self._left.get(owner)):
-            await self._moved.wait()
+        with self._hurried():
+            self._wake.set()
+            while self._trouble is None and (self._lagging or self._left.get(owner)):
+                await self._moved.wait()
         if self._trouble is not None:
             raise self._trouble
 
@@ -152,7 +154,7 @@ class Index:
         await self.vectors.forget(owner)
 
     async def close(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  as the client's
-        """Do what is left to do, for ten seconds and for `timeout` at most, and close the vector store. Safe to call twice.
+        """Do what is left to do, for ten seconds and for `timeout` at most, and close. Safe to call twice.
 
         What is not done then is marked in the graph, and is done after the next start.
         """
@@ -166,8 +168,8 @@ class Index:
                 self._task = None
             await self.vectors.close()
 
-    async def _finish(self, limit: float | None) -> None:
-        with contextlib.suppress(TimeoutError, PerdureError):
+    async def _finish(self, limit: float) -> None:
+        with contextlib.suppress(TimeoutError, PerdureError), self._hurried():
             async with asyncio.timeout(limit):
                 while self._trouble is None and (self._lagging or self._changes):
                     await self._moved.wait()
@@ -195,6 +197,7 @@ class Index:
         if self._compared and not (self._changes or self._lagging):
             self._wake.clear()
             await self._wake.wait()
+            await self._wait_for_company()
         async with self._working:
             if not self._compared:
                 await self._compare()
@@ -202,6 +205,23 @@ class Index:
                 await self._follow()
             elif self._lagging:
                 await self._catch_up()
+
+    @contextlib.contextmanager
+    def _hurried(self) -> Generator[None]:
+        """Have nothing wait for company meanwhile."""
+        self._awaited += 1
+        self._hurry.set()
+        try:
+            yield
+        finally:
+            self._awaited -= 1
+
+    async def _wait_for_company(self) -> None:
+        self._hurry.clear()
+        if not self._awaited and len(self._changes) < AT_ONCE:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SECONDS_FOR_COMPANY):
+                    await self._hurry.wait()
 
     async def _stuck(self, error: PerdureError) -> None:
         """Tell whoever waits, and try again a little later."""
@@ -258,7 +278,7 @@ class Index:
             return set()
         texts = [text_of(each.record) for each in stored]
         vectors = await self.embedder.embed(texts)
-        records = [_vector_record(*parts) for parts in zip(stored, texts, vectors, strict=True)]
+        records = [vector_record(*parts) for parts in zip(stored, texts, vectors, strict=True)]
         self._newest_mark = ids.uuid7()
         await self.vectors.upsert(records, mark=self._newest_mark if self._separate else None)
         self._noted[kind].update({each.key: each.unindexed for each in stored if each.unindexed is not None})
@@ -350,27 +370,3 @@ def _changes(owner: str, effects: Sequence[Effect], parameters: Mapping[str, Any
             continue
         for key in cast("list[str]", given if isinstance(given, list) else [given]):
             yield Touched(owner, effect.kind, key, marked=not effect.removes)
-
-
-def name_of(kind: VectorKind, record_id: str) -> str:
-    """Return what a record is called in the vector store: kinds may share an id."""
-    return f"{kind}:{record_id}"
-
-
-def _vector_record(stored: Found, text: str, vector: "NDArray[float32]") -> VectorRecord:
-    kept, whose = stored.record, stored.scope
-    created = kept.started_at if isinstance(kept, Trace) else kept.created_at
-    return VectorRecord(
-        owner=whose.owner,
-        id=name_of(stored.kind, kept.id),
-        kind=stored.kind,
-        text=text,
-        vector=vector,
-        agent_id=whose.agent_id,
-        run_id=whose.run_id,
-        session_id=kept.session_id if isinstance(kept, Message | Trace) else None,
-        metadata=metadata_of(kept),
-        created_at=created.timestamp(),
-        revision=stored.unindexed or "",
-        expired=isinstance(kept, Timed) and kept.expired_at is not None,
-    )

@@ -109,7 +109,7 @@ class ReasoningMemory:
         rows = await self._graph.write_now(whose, TEXTS["add_step"], **given)
         if not rows:
             raise _no("trace", trace_id)
-        return record(ReasoningStep, rows[0]["s"])
+        return step.model_copy(update=rows[0])
 
     async def _queue_step(self, whose: Scope, step: ReasoningStep, given: dict[str, Any]) -> ReasoningStep:
         key = given["trace"]
@@ -186,7 +186,8 @@ class ReasoningMemory:
                 f"There is no step {shorten(repr(call.step_id), 60)}, or not the message or an entity it is about.",
                 hint="Add entities first; ids are found within their owner only.",
             )
-        return call_of(rows[0]["k"])
+        [found] = rows
+        return call.model_copy(update={**found, "touched": sorted(set(found["touched"]))})
 
     async def _queue_call(self, whose: Scope, call: ToolCall, about: Touched, given: dict[str, Any]) -> ToolCall:
         parent = await self._parent(whose, "step", call.step_id)

@@ -72,7 +72,8 @@ class Scope:
             mine = getattr(self, name, None)
             if mine is not None and value is not None and value != mine:
                 raise InputError(f"{name} is {shorten(repr(mine), 60)} here, and cannot be {shorten(repr(value), 60)}.")
-        return replace(self, **{name: value for name, value in given.items() if value is not None})
+        more = {name: value for name, value in given.items() if value is not None}
+        return replace(self, **more) if more else self
 
     def of(self, record: object) -> Self:
         """Return this scope with the owner of a record that was passed in place of its id.
@@ -83,7 +84,9 @@ class Scope:
             return self
         mine = (self.tenant, self.user_id)
         theirs = (record.tenant, record.user_id)
-        if mine not in ((None, None), theirs):
+        if mine == theirs:
+            return self
+        if mine != (None, None):
             what = f"{type(record).__name__.lower()} {shorten(repr(getattr(record, 'id', '')), 60)}"
             raise NotFoundError(f"There is no {what}.", hint="It may be somebody else's.")
         return replace(self, tenant=record.tenant, user_id=record.user_id)

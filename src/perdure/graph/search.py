@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from perdure.errors import InputError
 from perdure.filters import EVERYTHING, All, Condition, Filter
 from perdure.graph import checks
-from perdure.graph.index import name_of
 from perdure.graph.scope import Scope
-from perdure.graph.searchable import found
+from perdure.graph.searchable import found, name_of
 from perdure.graph.statements import load
 from perdure.graph.writing import Graph
 from perdure.models import Hit

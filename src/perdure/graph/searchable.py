@@ -1,13 +1,17 @@
 """What can be searched: what of each record its text is, and what filters may look at."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from perdure.graph.rows import record, trace_of
 from perdure.graph.scope import Scope
 from perdure.graph.statements import load
-from perdure.models import Entity, Fact, Message, Preference, Record, Trace
-from perdure.records import VectorKind
+from perdure.models import Entity, Fact, Message, Preference, Record, Timed, Trace
+from perdure.records import VectorKind, VectorRecord
+
+if TYPE_CHECKING:
+    from numpy import float32
+    from numpy.typing import NDArray
 
 TEXTS = load("index")
 
@@ -130,3 +134,28 @@ EFFECTS: Mapping[str, Sequence[Effect]] = {
         ("users", "conversations", Effect(None, "", removes=True)),
     ]
 }
+
+
+def name_of(kind: VectorKind, record_id: str) -> str:
+    """Return what a record is called in the vector store: kinds may share an id."""
+    return f"{kind}:{record_id}"
+
+
+def vector_record(stored: Found, text: str, vector: "NDArray[float32]") -> VectorRecord:
+    """Return what the vector store is to keep of a record."""
+    kept, whose = stored.record, stored.scope
+    created = kept.started_at if isinstance(kept, Trace) else kept.created_at
+    return VectorRecord(
+        owner=whose.owner,
+        id=name_of(stored.kind, kept.id),
+        kind=stored.kind,
+        text=text,
+        vector=vector,
+        agent_id=whose.agent_id,
+        run_id=whose.run_id,
+        session_id=kept.session_id if isinstance(kept, Message | Trace) else None,
+        metadata=metadata_of(kept),
+        created_at=created.timestamp(),
+        revision=stored.unindexed or "",
+        expired=isinstance(kept, Timed) and kept.expired_at is not None,
+    )

@@ -144,20 +144,20 @@ class Graph:
         """Run a statement in one transaction and return its rows; None when it is only queued, behind its lane."""
         if not self.deferred:
             return await self.write_now(scope, statement, **parameters)
-        text, bound = _bound(scope, statement, {"loud": True, **_moment(), **parameters})
+        given = _named(scope, statement, {"loud": True, **parameters})
         try:
-            receipt = await self._writer.submit(text, bound, key=lane)
+            receipt = await self._writer.submit(statement, given, key=lane)  # which copies them
         except asyncio.CancelledError:
             self._unheard += 1  # it may be accepted all the same, without a receipt to wait for
             raise
         self._remember(scope.owner, lane, receipt)
-        self.index.follow(scope.owner, statement, bound, receipt)
+        self.index.follow(scope.owner, statement, given, receipt)
         return None
 
     async def write_now(self, scope: Scope, statement: str, **parameters: Any) -> Rows:
         """Run a statement in one transaction, whatever the mode, and return its rows."""
         await self.settled(scope.owner)
-        text, bound = _bound(scope, statement, {"loud": False, **_moment(), **parameters})
+        text, bound = _bound(scope, statement, {"loud": False, **parameters})
         try:
             return await self._store.write(text, bound)
         except StoreError as error:
@@ -205,16 +205,23 @@ class Graph:
             self._newest = pending
 
 
-def _moment() -> dict[str, Any]:
-    """Return when a statement is run, and a text of its own for what it changes."""
-    return {"now": ids.now(), "revision": ids.uuid7()}
+def _named(scope: Scope, statement: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters that a statement names, the owner's among them.
 
-
-def _bound(scope: Scope, statement: str, parameters: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Return a statement with the parameters it names, the owner's among them."""
+    `now` is when it is run, and `revision` a text of its own for what it changes.
+    """
     names = parse(statement).parameters
     if "owner" not in names:
         raise AssertionError(statement)  # a statement that asks for nobody's memory would give everybody's
     given = {**parameters, **scope.narrowing()}
-    text, copy, _ = bind(statement, {name: given[name] for name in names if name in given})
+    if "now" in names:
+        given.setdefault("now", ids.now())
+    if "revision" in names:
+        given.setdefault("revision", ids.uuid7())
+    return {name: given[name] for name in names if name in given}
+
+
+def _bound(scope: Scope, statement: str, parameters: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return a statement with a copy of the parameters it names, as a store takes them."""
+    text, copy, _ = bind(statement, _named(scope, statement, parameters))
     return text, copy

@@ -15,7 +15,7 @@ MERGE (t:Trace {id: $id})
 ON CREATE SET t += $trace, t.owner = $owner, t.conversation = $conversation, t.step_count = 0, t.unindexed = $revision
 MERGE (c)-[:HAS_TRACE]->(t)
 FOREACH (x IN CASE WHEN m IS NULL THEN [] ELSE [m] END | MERGE (t)-[:TRIGGERED_BY]->(x))
-RETURN t
+RETURN t.id AS id
 
 // -- add_step --
 OPTIONAL MATCH (t:Trace {id: $trace})
@@ -30,7 +30,7 @@ ON CREATE SET s += $step, s.owner = $owner, s.conversation = t.conversation, s.t
   s.trace_id = t.public_id, s.agent_id = t.agent_id, s.run_id = t.run_id, s.step_number = t.step_count + 1
 SET t.step_count = CASE WHEN s.step_number > t.step_count THEN s.step_number ELSE t.step_count END
 MERGE (t)-[:HAS_STEP]->(s)
-RETURN s
+RETURN s.step_number AS step_number, s.agent_id AS agent_id, s.run_id AS run_id
 
 // -- record_tool_call --
 OPTIONAL MATCH (s:ReasoningStep {id: $step})
@@ -57,7 +57,7 @@ SET s.observation = coalesce($observation, s.observation)
 MERGE (s)-[:USED]->(k)
 FOREACH (x IN CASE WHEN m IS NULL THEN [] ELSE [m] END | MERGE (k)-[:TRIGGERED_BY]->(x))
 FOREACH (e IN touched | MERGE (k)-[:TOUCHED]->(e))
-RETURN k
+RETURN k.touched AS touched, k.agent_id AS agent_id, k.run_id AS run_id
 
 // -- complete_trace --
 OPTIONAL MATCH (t:Trace {id: $id})
