@@ -5,6 +5,10 @@ import json
 
 import pytest
 
+from perdure.demo.remembering import BAD_STATEMENT
+
+LEFT = "MATCH (n) WHERE n.owner STARTS WITH '[\"perdure-demo-' OR n:DemoLog RETURN labels(n) AS labels, n.id AS id"
+
 
 def run_demo(python, *arguments):
     """Run the demo and return its figures."""
@@ -13,10 +17,16 @@ def run_demo(python, *arguments):
 
 
 def test_the_demo_proves_what_it_says(python):
-    """J1, J3: both graphs are equal, and a killed agent's accepted writes are all there, once and in order."""
+    """J1, J3: both graphs are equal, memory answers, and what a killed agent was told is there once, in order."""
     figures = run_demo(python)
     assert figures["problems"] == []
     assert figures["read_back"]["equal"]
+    counts = figures["read_back"]["counts"]
+    assert counts["Message"] == {"expected": 10, "sync": 10, "deferred": 10}
+    assert all(len(set(count.values())) == 1 for count in counts.values())
+    assert [error["query"] for error in figures["write_errors"]] == [BAD_STATEMENT]
+    assert len(figures["answers"]) == 3
+    assert all(answer["context"] for answer in figures["answers"])
     proof = figures["proof"]
     assert proof["accepted"] <= proof["in_graph"] <= proof["accepted"] + 1
     assert (proof["missing"], proof["repeated"], proof["in_order"]) == (0, 0, True)
@@ -29,4 +39,15 @@ async def test_the_demo_leaves_nothing_on_a_server(neo4j_server, graph, python, 
         monkeypatch.setenv("PERDURE_NEO4J__PASSWORD", neo4j_server.password)
     figures = await asyncio.to_thread(run_demo, python, "--neo4j", neo4j_server.uri)
     assert figures["problems"] == []
-    assert await graph.run("MATCH (n) WHERE any(l IN labels(n) WHERE l STARTS WITH 'Demo') RETURN n.id AS id") == []
+    assert await graph.run(LEFT) == []
+
+
+def test_a_conversation_of_ones_own_is_kept_and_asked(python, tmp_path):
+    """A plain list without times, names or tools will do; what it mentions most is asked for."""
+    path = tmp_path / "talk.json"
+    said = [("user", "We met Ana Lima in Porto."), ("assistant", "Noted."), ("user", "It was Ana Lima who sang.")]
+    path.write_text(json.dumps([{"role": role, "content": content} for role, content in said]))
+    figures = run_demo(python, "--input", str(path))
+    assert figures["problems"] == []
+    assert figures["answers"][0]["question"] == "What do we know about Ana Lima?"
+    assert "We met Ana Lima in Porto." in figures["answers"][0]["context"]

@@ -1,16 +1,19 @@
-"""The demo's pure parts: what it reads, and what it would write."""
+"""The demo's parts: what it reads, what it keeps of that, and what it asks."""
 
 import json
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from perdure import MemoryClient, MemorySettings
+from perdure.demo.answers import questions_about
 from perdure.demo.figures import percentile
-from perdure.demo.graphs import Graph, expected_graph, first_difference
-from perdure.demo.statements import BAD_STATEMENT, LABELS, bad_write, turn_writes, with_bad_write
-from perdure.demo.turns import Mention, derive_mentions, load_turns, read_turns
+from perdure.demo.graphs import Graph, expected_counts, first_difference
+from perdure.demo.remembering import Agent, calls_for
+from perdure.demo.turns import Mention, Statement, Wish, derive_mentions, load_turns, read_turns
 from perdure.errors import InputError
 
 HELLO = {"role": "user", "content": "We met Ana Lima in Porto."}
@@ -54,15 +57,12 @@ def read(*messages: Any) -> Any:
     return read_turns(json.dumps(messages))
 
 
-def test_the_shipped_conversation_has_fifty_turns_of_several_writes_each() -> None:
+def test_the_shipped_conversation_has_fifty_turns_of_several_calls_each() -> None:
     turns = load_turns(None, 1000)
-    writes = turn_writes(turns, "p-")
     assert len(turns) == 50
     assert [[message.role for message in turn] for turn in turns] == [["user", "assistant"]] * 50
-    assert all(6 <= len(of_turn) <= 20 for of_turn in writes)
-    assert {write.makes for of_turn in writes for write in of_turn} == {
-        *LABELS, "NEXT", "MENTIONS", "HAS_STEP", "USED_TOOL",
-    }  # fmt: skip
+    assert all(message.moment for turn in turns for message in turn)
+    assert all(5 <= calls_for([turn]) <= 15 for turn in turns)
 
 
 def test_limit_takes_the_first_turns() -> None:
@@ -90,8 +90,8 @@ def test_a_tool_call_belongs_to_the_step_it_names_or_to_the_last() -> None:
     calls = [{"tool_name": "a", "arguments": {"x": 1}, "step": 1}, {"tool_name": "b", "result": "done"}]
     ((reply,),) = read({**REPLY, "steps": ["Think.", "Act."], "tool_calls": calls})
     assert [(call.step, call.tool_name, call.arguments, call.result) for call in reply.tool_calls] == [
-        (1, "a", '{"x": 1}', "null"),
-        (2, "b", "null", "done"),
+        (1, "a", {"x": 1}, None),
+        (2, "b", None, "done"),
     ]
 
 
@@ -105,6 +105,32 @@ def test_an_exported_chat_with_null_content_and_tool_messages_is_read() -> None:
     )
     assert [message.role for message in turn] == ["user", "assistant", "tool", "assistant"]
     assert turn[1].tool_calls[0][:3] == (1, "search", '{"q": "x"}')
+
+
+def test_facts_and_preferences_are_read() -> None:
+    ((said,),) = read(
+        {
+            **HELLO,
+            "facts": [{"subject": "Ana", "predicate": "lives in", "object": " Porto "}],
+            "preferences": [{"category": "food", "preference": "no fish"}],
+        }
+    )
+    assert said.facts == (Statement("Ana", "lives in", "Porto"),)
+    assert said.preferences == (Wish("food", "no fish"),)
+
+
+@pytest.mark.parametrize(
+    ("written", "moment"),
+    [
+        ("2025-09-08T19:42:00+01:00", datetime(2025, 9, 8, 18, 42, tzinfo=UTC)),
+        ("2025-09-08T19:42:00", None),
+        ("1 May 2023", None),
+        (None, None),
+    ],
+)
+def test_a_time_counts_where_it_has_a_zone(written: str | None, moment: datetime | None) -> None:
+    ((said,),) = read({**HELLO, "created_at": written})
+    assert said.moment == moment
 
 
 def test_a_turn_begins_where_the_user_speaks_after_somebody_else() -> None:
@@ -144,6 +170,14 @@ def test_a_locomo_file_is_read_with_speakers_as_roles(data: Any) -> None:
         (
             '[{"role": "user", "content": "x", "mentions": [{}]}]',
             'message 1, mention 1 has no "name".',
+        ),
+        (
+            '[{"role": "user", "content": "x", "mentions": [" "]}]',
+            'message 1, mention 1: "name" is blank.',
+        ),
+        (
+            '[{"role": "user", "content": "x", "facts": [{"subject": "y"}]}]',
+            'message 1, facts 1 has no "predicate".',
         ),
         (
             '[{"role": "user", "content": "x", "steps": [null]}]',
@@ -194,43 +228,47 @@ def test_derived_mentions_are_names_and_not_sentence_starts(content: str, names:
     assert [mention.name for mention in derive_mentions(content)] == names
 
 
-def test_writes_create_before_they_link_and_ids_carry_the_prefix() -> None:
-    writes = [write for of_turn in turn_writes(load_turns(None, 50), "p-") for write in of_turn]
-    made: set[str] = set()
-    for write in writes:
-        if write.makes in LABELS:
-            made.add(write.parameters["id"])
-        else:
-            assert {write.parameters["source"], write.parameters["target"]} <= made
-    assert all(ident.startswith("p-") for ident in made)
+@pytest.fixture
+def turns() -> Any:
+    return load_turns(None, 32)
 
 
-def test_messages_are_linked_within_their_session_only() -> None:
-    links = [w for of_turn in turn_writes(read(*REGROUPED), "") for w in of_turn if w.makes == "NEXT"]
-    assert [link.parameters for link in links] == [{"source": "message-0001", "target": "message-0002"}]
+@pytest.mark.parametrize("mode", ["sync", "deferred"])
+async def test_what_a_turn_leaves_is_what_was_expected(turns: Any, mode: str) -> None:
+    """M22: and a fact that was said anew is superseded when the agent settles it, in either mode."""
+    async with MemoryClient(MemorySettings(store="memory://", memory={"write_mode": mode})) as client:
+        ada = client.scope(user_id="ada")
+        agent = Agent(ada)
+        for turn in turns:
+            await agent.keep(turn)
+        stored, expected = await ada.stats(), expected_counts(turns)
+        assert (stored["messages"], stored["steps"]) == (64, 32)
+        assert stored["tool_calls"] == expected["ToolCall"]
+        assert stored["facts"] == expected["Fact"]
+        assert [old.object for old, _ in agent.replaced] == ["17 October 2025", "28 November 2025"]
+        await agent.settle()
+        [now] = await ada.long_term.get_facts_about("the crossing")
+        assert now.object == "7 November 2025"
 
 
-def test_the_bad_write_stands_in_the_middle_and_nothing_else_changes() -> None:
-    turns = turn_writes(load_turns(None, 5), "p-")
-    changed = with_bad_write(turns, bad_write("p-"))
-    assert [write.statement for write in changed[2]].count(BAD_STATEMENT) == 1
-    assert 0 < [write.statement for write in changed[2]].index(BAD_STATEMENT) < len(changed[2]) - 1
-    assert [[w for w in writes if w.statement != BAD_STATEMENT] for writes in changed] == turns
+def test_the_expected_counts_are_of_what_is_one_in_the_graph() -> None:
+    one = expected_counts(load_turns(None, 50))
+    assert (one["Message"], one["NEXT"], one["LAST"]) == (100, 100, 1)
+    (turn,) = read({**HELLO, "mentions": ["Porto", " porto "]}, {**REPLY, "mentions": ["PORTO"]})
+    counts = expected_counts([turn, turn])
+    assert (counts["Entity"], counts["EntityName"], counts["Trace"], counts["Conversation"]) == (1, 1, 2, 1)
 
 
-def test_the_expected_graph_counts_every_node_and_relationship_once() -> None:
-    writes = [write for of_turn in turn_writes(load_turns(None, 50), "") for write in of_turn]
-    one = expected_graph(writes)
-    assert one == expected_graph([*writes, *writes])
-    assert one.counts()["DemoMessage"] == 100
-    assert one.counts()["NEXT"] == 99
+def test_questions_are_about_what_is_mentioned_most() -> None:
+    turns = read({**HELLO, "mentions": ["Porto", "Ana"]}, {**REPLY, "mentions": ["Ana"]})
+    assert questions_about(turns) == ["What do we know about Ana?", "What do we know about Porto?", HELLO["content"]]
 
 
 def test_a_difference_between_graphs_is_found_and_named() -> None:
-    one = Graph([("DemoMessage", "m1", "name", "'Ana'")], [("NEXT", "m1", "m2")])
+    one = Graph([("Message", "m1", "name", "'Ana'")], [("NEXT", "m1", "m2")])
     assert first_difference(one, one, ("one", "other")) is None
-    other_node = one._replace(nodes=[("DemoMessage", "m1", "name", "'Eva'")])
-    assert "'DemoMessage m1 name'" in str(first_difference(one, other_node, ("one", "other")))
+    other_node = one._replace(nodes=[("Message", "m1", "name", "'Eva'")])
+    assert "'Message m1 name'" in str(first_difference(one, other_node, ("one", "other")))
     twice = one._replace(relationships=one.relationships * 2)
     said = first_difference(one, twice, ("one", "other"))
     assert said == "'NEXT m1 m2' is in other and not, or not the same, in one."

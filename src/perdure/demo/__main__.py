@@ -13,9 +13,10 @@ from typing import Any, cast
 from rich.console import Console
 
 from perdure.demo import report
+from perdure.demo.answers import SHIPPED, questions_about
 from perdure.demo.figures import figures_of
 from perdure.demo.passes import Mode, OnTurn, Run, run_demo
-from perdure.demo.statements import BAD_STATEMENT
+from perdure.demo.remembering import BAD_STATEMENT
 from perdure.demo.turns import Turn, load_turns
 from perdure.errors import InputError, PerdureError
 from perdure.settings import check_bolt_uri
@@ -45,13 +46,13 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line's grammar."""
     made = argparse.ArgumentParser(
         prog="python -m perdure.demo",
-        description="Write one conversation twice, waiting for the database and not waiting, and compare.",
+        description="Keep one conversation twice, waiting for the database and not waiting; compare, and ask.",
         epilog="A server's login comes from PERDURE_NEO4J__USERNAME, PERDURE_NEO4J__PASSWORD and, where it is not the "
         "default, PERDURE_NEO4J__DATABASE.",
     )
     made.add_argument(
         "--neo4j", metavar="URI", type=address,
-        help="write to this server (bolt://… or neo4j://…), and remove all of that again; default: an embedded store "
+        help="use this server (bolt://… or neo4j://…), and remove all of that again; default: an embedded store "
         "in a temporary directory",
     )  # fmt: skip
     made.add_argument(
@@ -80,7 +81,9 @@ def positive(text: str) -> int:
 
 def run_quietly(turns: Sequence[Turn], options: argparse.Namespace) -> int:
     """Run both passes and print the figures as JSON."""
-    figures = figures_of(asyncio.run(stopped_by_signals(run_demo(turns, options.neo4j, ignore_turns))))
+    figures = figures_of(
+        asyncio.run(stopped_by_signals(run_demo(turns, asked(turns, options), options.neo4j, ignore_turns)))
+    )
     print(json.dumps(figures, ensure_ascii=False, indent=2))
     return exit_code(figures)
 
@@ -91,10 +94,15 @@ def run_on_screen(turns: Sequence[Turn], options: argparse.Namespace) -> int:
     source = str(options.input) if options.input else "the conversation shipped with it"
     report.print_title(console, len(turns), source, options.neo4j or "the embedded store")
     with report.progress_bars(console, len(turns)) as on_turn:
-        run = asyncio.run(stopped_by_signals(run_demo(turns, options.neo4j, on_turn)))
+        run = asyncio.run(stopped_by_signals(run_demo(turns, asked(turns, options), options.neo4j, on_turn)))
     figures = figures_of(run)
     report.print_report(console, figures)
     return exit_code(figures)
+
+
+def asked(turns: Sequence[Turn], options: argparse.Namespace) -> Sequence[str]:
+    """Return what to ask when the conversation is kept."""
+    return questions_about(turns) if options.input else SHIPPED
 
 
 def ignore_turns(mode: Mode) -> OnTurn:

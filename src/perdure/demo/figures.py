@@ -10,26 +10,31 @@ from math import ceil
 from typing import Any
 
 from perdure import __version__
-from perdure.demo.graphs import first_difference
+from perdure.demo.graphs import expected_counts, first_difference
 from perdure.demo.passes import Pass, Run
 from perdure.demo.proof import Proof
-from perdure.demo.statements import BAD_STATEMENT
+from perdure.demo.remembering import BAD_STATEMENT, calls_for
 
 
 def figures_of(run: Run) -> dict[str, Any]:
     """Return everything the demo has to say about a run; `problems` is empty when all of it is as promised."""
     return {
-        "turns": run.turns,
-        "writes": run.writes,
+        "turns": len(run.turns),
+        "calls": calls_for(run.turns),
         "store": "embedded" if run.uri is None else run.uri,
         "durability": run.durability,
         "max_pending": run.max_pending,
         "sync": pass_figures(run.sync),
-        "buffered": pass_figures(run.buffered),
+        "deferred": pass_figures(run.deferred),
         "write_errors": [
-            {"seq": error.seq, "query": error.query, "error": str(error.error)} for error in run.buffered.errors
+            {"seq": error.seq, "query": error.query, "error": str(error.error)} for error in run.deferred.errors
         ],
         "read_back": read_back(run),
+        "superseded": run.deferred.replaced,
+        "answers": [
+            {"question": each.question, "context": each.context, "ms": milliseconds(each.seconds)}
+            for each in run.deferred.answers
+        ],
         "proof": proof_figures(run.proof),
         "problems": problems(run),
         "machine": machine(run),
@@ -77,33 +82,39 @@ def milliseconds(seconds: float) -> float:
 
 
 def read_back(run: Run) -> dict[str, Any]:
-    """Return how many of everything was submitted and is in each graph, and whether all three are the same."""
-    graphs = {"submitted": run.expected, "sync": run.sync.graph, "buffered": run.buffered.graph}
-    counts = {name: graph.counts() for name, graph in graphs.items()}
-    kinds = sorted({kind for count in counts.values() for kind in count})
+    """Return how many of everything the turns make and is in each graph, and whether the graphs are the same."""
+    counts = {
+        "expected": expected_counts(run.turns), "sync": run.sync.graph.counts(), "deferred": run.deferred.graph.counts()
+    }  # fmt: skip
+    kinds = dict.fromkeys(kind for count in counts.values() for kind in count)
     return {
         "equal": difference(run) is None,
-        "nodes": len(run.expected.nodes),
-        "relationships": len(run.expected.relationships),
+        "nodes": len(run.deferred.graph.nodes),
+        "relationships": len(run.deferred.graph.relationships),
         "counts": {kind: {name: count[kind] for name, count in counts.items()} for kind in kinds},
     }
 
 
 def difference(run: Run) -> str | None:
-    """Say where the two graphs first differ, or both from what was submitted; None when they are equal."""
-    return first_difference(
-        run.sync.graph, run.buffered.graph, ("the sync graph", "the buffered graph")
-    ) or first_difference(run.expected, run.sync.graph, ("what was submitted", "both graphs"))
+    """Say where the two graphs first differ, or both from what the turns make; None when they are equal."""
+    said = first_difference(run.sync.graph, run.deferred.graph, ("the sync graph", "the deferred graph"))
+    if said is not None:
+        return said
+    expected, found = expected_counts(run.turns), run.deferred.graph.counts()
+    wrong = [kind for kind in expected | found if expected[kind] != found[kind]]
+    return f"Both graphs have {found[wrong[0]]} {wrong[0]}, not {expected[wrong[0]]}." if wrong else None
 
 
 def problems(run: Run) -> list[str]:
     """Return a sentence for each thing that did not go as promised."""
     found = [difference(run)]
-    queries = [error.query for error in run.buffered.errors]
+    queries = [error.query for error in run.deferred.errors]
     if queries != [BAD_STATEMENT]:
         found.append(f"write_errors should hold the one bad statement, but it holds {len(queries)}: {queries!r:.200}.")
     if run.sync.errors:
         found.append(f"The sync pass failed {len(run.sync.errors)} writes that it should not have.")
+    if not all(each.context for each in run.deferred.answers):
+        found.append("A question found nothing in memory.")
     proof = run.proof
     if proof.missing or proof.repeated or not proof.in_order:
         found.append(

@@ -1,27 +1,35 @@
-"""Graphs as plain values: what a run should have left, what is there, and where two of them differ."""
+"""Graphs as plain values: how much a conversation should leave, what is there, and where two of them differ."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import chain
 from typing import Any, NamedTuple
 
 from perdure import MemoryClient
-from perdure.demo.statements import LABELS, Write
+from perdure.demo.turns import Turn
+from perdure.graph.names import normal
 
-NODES = "MATCH (n:{label}) WHERE n.id STARTS WITH $prefix RETURN n.id AS id, properties(n) AS properties"
+LABELS = (
+    "Conversation", "Message", "Trace", "ReasoningStep", "ToolCall", "Entity", "EntityName", "Fact", "Preference",
+)  # fmt: skip
+NODES = "MATCH (n:{label}) WHERE n.owner = $owner RETURN n.id AS id, properties(n) AS properties"
 LINKS = (
-    "MATCH (a:{label})-[r]->(b) WHERE a.id STARTS WITH $prefix "
+    "MATCH (a:{label})-[r]->(b) WHERE a.owner = $owner "
     "RETURN a.id AS source, type(r) AS type, b.id AS target, properties(r) AS properties"
 )
-REMOVE = "MATCH (n:{label}) WHERE n.id STARTS WITH $prefix DETACH DELETE n"
+OWN = ("id", "public_id", "owner", "tenant", "user_id", "unindexed", "sort")
+"""What differs between two owners by its nature. `sort` is a time and an id; the order it gives is in the links."""
 
 Row = tuple[str, ...]
+Nodes = Mapping[str, list[dict[str, Any]]]
 
 
 class Graph(NamedTuple):
-    """All nodes and relationships of a run, sorted, their ids without the run's prefix."""
+    """All nodes and relationships of an owner, sorted; ids are put as places in the order they were given out."""
 
     nodes: list[Row]
-    """(label, id, property, value, property, value, …), each value by repr."""
+    """(label, name, property, value, property, value, …), each value by repr."""
     relationships: list[Row]
     """(type, source, target, property, value, …)"""
 
@@ -30,37 +38,60 @@ class Graph(NamedTuple):
         return Counter(row[0] for row in (*self.nodes, *self.relationships))
 
 
-async def read_graph(client: MemoryClient, prefix: str) -> Graph:
-    """Return everything in the store whose id begins with `prefix`."""
-    nodes: list[Row] = []
-    links: list[Row] = []
-    for label in LABELS:
-        rows = await client.query.cypher(NODES.format(label=label), {"prefix": prefix})
-        nodes += [(label, row["id"].removeprefix(prefix), *_flat(row["properties"])) for row in rows]
-        rows = await client.query.cypher(LINKS.format(label=label), {"prefix": prefix})
-        links += [
-            (
-                row["type"],
-                row["source"].removeprefix(prefix),
-                row["target"].removeprefix(prefix),
-                *_flat(row["properties"]),
-            )
+async def read_graph(client: MemoryClient, owner: str, began: datetime) -> Graph:
+    """Return all that an owner has, but for times since `began`: those are the clock's, not the conversation's."""
+    nodes = {label: await client.query.cypher(NODES.format(label=label), {"owner": owner}) for label in LABELS}
+    links = [await client.query.cypher(LINKS.format(label=label), {"owner": owner}) for label in LABELS]
+    names = _names(owner, nodes)
+    return Graph(
+        sorted(
+            (label, names[row["id"]], *_flat(row["properties"], names, began))
+            for label, rows in nodes.items()
             for row in rows
-        ]
-    return Graph(sorted(nodes), sorted(links))
+        ),
+        sorted(
+            (row["type"], names[row["source"]], names[row["target"]], *_flat(row["properties"], names, began))
+            for row in chain.from_iterable(links)
+        ),
+    )
 
 
-def expected_graph(writes: Iterable[Write]) -> Graph:
-    """Return the graph that writes without a prefix describe, worked out without a database."""
-    nodes: dict[tuple[str, str], Row] = {}
-    links: set[Row] = set()
-    for write in writes:
-        given = write.parameters
-        if write.makes in LABELS:
-            nodes[write.makes, given["id"]] = (write.makes, given["id"], *_flat(given))
-        else:
-            links.add((write.makes, given["source"], given["target"]))
-    return Graph(sorted(nodes.values()), sorted(links))
+def _names(owner: str, nodes: Nodes) -> dict[str, str]:
+    """Return a name for each id that is the same in every graph of one conversation."""
+    names: dict[str, str] = {}
+    for label, rows in nodes.items():
+        for number, row in enumerate(sorted(rows, key=lambda row: row["id"]), 1):
+            kept = row["properties"]
+            public = kept.get("public_id")
+            if public is None:
+                name = row["id"].removeprefix(owner)
+            elif label == "Entity":
+                name = f"{kept['type']} {normal(kept['name'])}"
+            else:
+                name = f"{number:04}"
+            names[row["id"]] = f"{label} {name}"
+            if public is not None:
+                names[public] = names[row["id"]]
+    return names
+
+
+def expected_counts(turns: Sequence[Turn]) -> Counter[str]:
+    """Return how many nodes and relationships of each kind these turns make, worked out without a database."""
+    messages = list(chain.from_iterable(turns))
+    sessions = {message.session_id for message in messages}
+    mentions = {(m.type, normal(m.name)) for message in messages for m in message.mentions}
+    facts = [fact for message in messages for fact in message.facts]
+    words = {name for _, name in mentions} | {normal(word) for fact in facts for word in (fact.subject, fact.object)}
+    traces = sum(any(message.steps for message in turn) for turn in turns)
+    steps = sum(len(message.steps) for message in messages)
+    calls = sum(len(message.tool_calls) for message in messages)
+    return Counter({
+        "Conversation": len(sessions), "Message": len(messages), "Trace": traces, "ReasoningStep": steps,
+        "ToolCall": calls, "Entity": len(mentions), "EntityName": len(words), "Fact": len(facts),
+        "Preference": sum(len(message.preferences) for message in messages), "NEXT": len(messages),
+        "LAST": len(sessions), "HAS_TRACE": traces, "TRIGGERED_BY": traces, "HAS_STEP": steps, "USED": calls,
+        "NAMES": len(mentions), "SUBJECT": len(facts), "OBJECT": len(facts),
+    })  # fmt: skip
 
 
 def first_difference(one: Graph, other: Graph, names: tuple[str, str]) -> str | None:
@@ -74,9 +105,10 @@ def first_difference(one: Graph, other: Graph, names: tuple[str, str]) -> str | 
     return None
 
 
-def _flat(properties: Mapping[str, Any]) -> Iterable[str]:
-    """Yield names and values but for `id`; a property that is null is none."""
+def _flat(properties: Mapping[str, Any], names: Mapping[str, str], began: datetime) -> Iterable[str]:
+    """Yield names and values; a property that is null is none."""
     for name, value in sorted(properties.items()):
-        if name != "id" and value is not None:
+        ours = name in OWN or name.startswith("search_") or (isinstance(value, datetime) and value >= began)
+        if value is not None and not ours:
             yield name
-            yield repr(value)
+            yield repr(names.get(value, value) if isinstance(value, str) else value)

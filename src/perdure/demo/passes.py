@@ -7,21 +7,23 @@ import tempfile
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from itertools import chain
+from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 from typing import Literal
 
 from perdure import MemoryClient, MemorySettings
-from perdure.demo.graphs import REMOVE, Graph, expected_graph, read_graph
+from perdure.demo.answers import Answer, answer
+from perdure.demo.graphs import Graph, read_graph
 from perdure.demo.proof import Proof, prove
-from perdure.demo.statements import LABELS, Write, bad_write, turn_writes, with_bad_write
+from perdure.demo.remembering import BAD_PARAMETERS, BAD_STATEMENT, Agent
 from perdure.demo.turns import Turn
 from perdure.errors import PerdureError, StoreUnavailableError
+from perdure.graph.scope import Scope
 from perdure.records import WriteError, WriteStats
 
-Mode = Literal["sync", "buffered"]
-MODES: tuple[Mode, Mode] = ("sync", "buffered")
+Mode = Literal["sync", "deferred"]
+MODES: tuple[Mode, Mode] = ("sync", "deferred")
 OnTurn = Callable[[], None]
 
 MAX_PENDING = 1000
@@ -29,15 +31,16 @@ MAX_PENDING = 1000
 FLUSH_SECONDS = 120.0
 SETTLING_SECONDS = 0.5
 REHEARSED_TURNS = 15
-"""Turns written before the clock starts, so that a server's first planning of each statement is shown by itself."""
+"""Turns kept before the clock starts, so that a server's first planning of each statement is shown by itself."""
 SERVER_VERSION = "CALL dbms.components() YIELD versions RETURN versions[0] AS version"
+MARKS = "MATCH (k:_JournalMark) WHERE k.id STARTS WITH $journal DELETE k"
+LOG = "MATCH (l:DemoLog) WHERE l.id STARTS WITH $run DETACH DELETE l"
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
     """What one pass over the conversation cost, and the graph it left."""
 
-    mode: Mode
     waits: list[float]
     """Seconds the agent waited, turn by turn."""
     pending: int
@@ -46,6 +49,9 @@ class Pass:
     stats: WriteStats
     errors: list[WriteError]
     graph: Graph
+    replaced: int
+    """Facts that were superseded after the conversation."""
+    answers: list[Answer]
     server: str | None
     """The server's version; None for an embedded store."""
     rehearsal_seconds: float = 0.0
@@ -53,14 +59,12 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Both passes, and the graph that the writes describe."""
+    """Both passes, and what was given to them."""
 
     uri: str | None
-    turns: int
-    writes: int
-    expected: Graph
+    turns: Sequence[Turn]
     sync: Pass
-    buffered: Pass
+    deferred: Pass
     durability: str
     max_pending: int
     proof: Proof
@@ -74,61 +78,69 @@ def settings_for(mode: Mode, uri: str | None, directory: Path) -> MemorySettings
     return MemorySettings(store=str(directory / mode), neo4j={"uri": None}, memory=memory)
 
 
-async def run_demo(turns: Sequence[Turn], uri: str | None, on_turn: Callable[[Mode], OnTurn]) -> Run:
-    """Write the conversation in both modes, then kill an agent in mid-run; remove all of it, also when interrupted.
+async def run_demo(
+    turns: Sequence[Turn], questions: Sequence[str], uri: str | None, on_turn: Callable[[Mode], OnTurn]
+) -> Run:
+    """Keep the conversation in both modes, ask, then kill an agent in mid-run; remove all of it, also if interrupted.
 
     `on_turn(mode)` is called as a pass begins, and what it returns after each turn. Raises PerdureError when the
     store cannot do its part.
     """
     run_id = f"perdure-demo-{secrets.token_hex(4)}"
     with tempfile.TemporaryDirectory(prefix="perdure-demo-") as directory:
-        waiting, buffering = (settings_for(mode, uri, Path(directory)) for mode in MODES)
-        async with removed_afterwards(waiting, f"{run_id}-sync-", needed=uri is not None) as prefix:
-            sync = await run_pass("sync", waiting, turns, prefix, on_turn("sync"))
-        async with removed_afterwards(waiting, f"{run_id}-buffered-", needed=uri is not None) as prefix:
-            buffered = await run_pass("buffered", buffering, turns, prefix, on_turn("buffered"))
-        async with removed_afterwards(waiting, f"{run_id}-killed", needed=uri is not None) as name:
-            proof = await prove(uri, Path(directory) / "killed", name)
-    every = list(chain.from_iterable(turn_writes(turns, "")))
-    expected, memory = expected_graph(every), buffering.memory
-    return Run(uri, len(turns), len(every), expected, sync, buffered, memory.durability, memory.max_pending, proof)
+        waiting, deferring = (settings_for(mode, uri, Path(directory)) for mode in MODES)
+        async with removed_afterwards(waiting, run_id, Path(directory), needed=uri is not None):
+            sync = await run_pass(waiting, turns, run_id, on_turn("sync"))
+            deferred = await run_pass(deferring, turns, run_id, on_turn("deferred"), questions)
+            proof = await prove(uri, Path(directory) / "killed", run_id)
+    memory = deferring.memory
+    return Run(uri, turns, sync, deferred, memory.durability, memory.max_pending, proof)
 
 
-async def run_pass(mode: Mode, settings: MemorySettings, turns: Sequence[Turn], prefix: str, on_turn: OnTurn) -> Pass:
-    """Rehearse the first turns, then write all of them; the buffered pass has the bad write in its middle."""
-    rehearsal, real = f"{prefix}rehearsal-", f"{prefix}real-"
-    tried = await write_turns(mode, settings, pass_writes(mode, turns[:REHEARSED_TURNS], rehearsal), rehearsal)
-    done = await write_turns(mode, settings, pass_writes(mode, turns, real), real, on_turn)
+async def run_pass(
+    settings: MemorySettings, turns: Sequence[Turn], run_id: str, on_turn: OnTurn, questions: Sequence[str] = ()
+) -> Pass:
+    """Rehearse the first turns as another user, then keep all of them, and ask."""
+    mode = settings.memory.write_mode
+    tried = await keep_turns(settings, turns[:REHEARSED_TURNS], Scope(tenant=run_id, user_id=f"{mode}-rehearsal"))
+    done = await keep_turns(settings, turns, Scope(tenant=run_id, user_id=mode), on_turn, questions)
     return replace(done, rehearsal_seconds=sum(tried.waits) + tried.drain_seconds)
 
 
-def pass_writes(mode: Mode, turns: Sequence[Turn], prefix: str) -> list[list[Write]]:
-    """Return the writes of a pass; in sync mode the bad one would raise where it is submitted, and is left out."""
-    writes = turn_writes(turns, prefix)
-    return with_bad_write(writes, bad_write(prefix)) if mode == "buffered" else writes
-
-
-async def write_turns(
-    mode: Mode, settings: MemorySettings, turns: Sequence[list[Write]], prefix: str, on_turn: OnTurn | None = None
+async def keep_turns(
+    settings: MemorySettings,
+    turns: Sequence[Turn],
+    whose: Scope,
+    on_turn: OnTurn | None = None,
+    questions: Sequence[str] = (),
 ) -> Pass:
-    """Submit every turn's writes, timed, then drain, then read back what is there under `prefix`."""
+    """Keep every turn, timed; drain, read back what is there, and ask. The deferred pass has a bad write in it."""
     waits: list[float] = []
+    began = datetime.now(UTC)
     async with MemoryClient(settings) as client:
+        memory = client.scope(tenant=whose.tenant, user_id=whose.user_id)
+        agent = Agent(memory)
         gc.collect()  # what was loaded so far is not what the turns are timed for
-        for writes in turns:
-            waits.append(await wait_of_turn(client, writes))
+        for number, turn in enumerate(turns):
+            slip = client if settings.memory.write_mode == "deferred" and number == len(turns) // 2 else None
+            waits.append(await wait_of_turn(agent, turn, slip))
             if on_turn is not None:
                 on_turn()
         pending = client.buffered.pending
         drain_seconds = await drain(client)
+        stats, errors = client.buffered.stats(), list(client.write_errors)
+        graph = await read_graph(client, whose.owner, began)
+        if questions:
+            await agent.settle()
         return Pass(
-            mode=mode,
             waits=waits,
             pending=pending,
             drain_seconds=drain_seconds,
-            stats=client.buffered.stats(),
-            errors=list(client.write_errors),
-            graph=await read_graph(client, prefix),
+            stats=stats,
+            errors=errors,
+            graph=graph,
+            replaced=len(agent.replaced),
+            answers=[await answer(memory, question) for question in questions],
             server=None if settings.neo4j.uri is None else await server_version(client),
         )
 
@@ -151,46 +163,64 @@ async def server_version(client: MemoryClient) -> str:
     return str(rows[0]["version"])
 
 
-async def wait_of_turn(client: MemoryClient, writes: Sequence[Write]) -> float:
-    """Submit one turn's writes and return the seconds that took: what the agent waited."""
+async def wait_of_turn(agent: Agent, turn: Turn, slip: MemoryClient | None) -> float:
+    """Keep one turn, a bad write of `slip` before it, and return the seconds that took: what the agent waited."""
     started = perf_counter()
-    for write in writes:
-        await client.buffered.submit(write.statement, write.parameters, key=write.key)
+    if slip is not None:
+        await slip.buffered.submit(BAD_STATEMENT, BAD_PARAMETERS)
+    await agent.keep(turn)
     return perf_counter() - started
 
 
 @asynccontextmanager
-async def removed_afterwards(settings: MemorySettings, prefix: str, *, needed: bool) -> AsyncGenerator[str, None]:
-    """Remove everything whose id begins with `prefix` at the end, however the block ends.
+async def removed_afterwards(
+    settings: MemorySettings, run_id: str, directory: Path, *, needed: bool
+) -> AsyncGenerator[None]:
+    """Remove everything that a run has written at the end, however the block ends; its journals are in `directory`.
 
     Not needed for an embedded store, whose whole directory goes. The connection is made first: where it cannot be,
     nothing is written, and nothing has to be removed.
     """
     if not needed:
-        yield prefix
+        yield
         return
     async with MemoryClient(settings) as cleaner:
         try:
-            yield prefix
+            yield
         except BaseException as error:
-            await remove(cleaner, prefix, error)
+            await remove(cleaner, run_id, directory, error)
             raise
-        await remove(cleaner, prefix, None)
+        await remove(cleaner, run_id, directory, None)
 
 
-async def remove(cleaner: MemoryClient, prefix: str, reason: BaseException | None) -> None:
-    """Delete what the demo wrote under `prefix`; where that fails, say how to do it by hand.
+async def remove(cleaner: MemoryClient, run_id: str, directory: Path, reason: BaseException | None) -> None:
+    """Forget the users of the run's tenant, the killed agent's log, and how far the journals were.
 
-    That goes into a note on `reason`, the error that ended the run, or is raised as StoreUnavailableError. After such
-    an end it deletes twice: a write that was under way may be committed when nobody waits for it any more.
+    Where that fails, it says how to do it by hand: in a note on `reason`, the error that ended the run, or by raising
+    StoreUnavailableError. After such an end it deletes twice: a write that was under way may be committed when nobody
+    waits for it any more.
     """
     try:
         for pause in (0.0,) if reason is None else (0.0, SETTLING_SECONDS):
             await asyncio.sleep(pause)
-            for label in (*LABELS, "DemoLog"):
-                await cleaner.buffered.submit(REMOVE.format(label=label), {"prefix": prefix})
+            for user in (f"{mode}{of}" for mode in MODES for of in ("", "-rehearsal")):
+                await cleaner.users.delete(user, tenant=run_id)
+            await cleaner.buffered.submit(LOG, {"run": run_id})
+            for identity in journal_identities(directory):
+                await cleaner.buffered.submit(MARKS, {"journal": f"{identity}/"})
     except PerdureError as error:
-        by_hand = f"Run this yourself: MATCH (n) WHERE n.id STARTS WITH '{prefix}' DETACH DELETE n"
+        by_hand = (
+            f"Run this yourself: MATCH (n) WHERE n.owner STARTS WITH '[\"{run_id}\"' OR n.id STARTS WITH '{run_id}' "
+            "DETACH DELETE n"
+        )
         if reason is None:
             raise StoreUnavailableError(f"The demo's nodes were not removed: {error.message}", hint=by_hand) from error
         reason.add_note(f"The demo's nodes were not removed. {by_hand}")
+
+
+def journal_identities(directory: Path) -> list[str]:
+    """Return the names under which the journals below a directory are known to the graph."""
+    from perdure.journal.sqlite.inspection import journals, look  # noqa: PLC0415  POSIX only
+
+    found = [look(path) for root in directory.rglob("journal") for path in journals(root)]
+    return [state.contents.identity for state in found if state.contents is not None]

@@ -1,5 +1,6 @@
 """The demo on screen: progress while it runs, then the figures as tables; plain text where there is no terminal."""
 
+import textwrap
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
@@ -32,15 +33,15 @@ def print_title(console: Console, turns: int, source: str, where: str) -> None:
     """Print what is about to happen."""
     console.print(Text("Perdure demo", style="bold"))
     say(console, f"{turns} turns of {source},")
-    say(console, f"written twice into {where}:")
-    say(console, "once waiting for every commit (sync), once not waiting (buffered).\n")
+    say(console, f"kept twice in {where}: messages, facts, steps, tool calls;")
+    say(console, "once waiting for every commit (sync), once for none (deferred).\n")
 
 
 def print_report(console: Console, figures: dict[str, Any]) -> None:
     """Print the figures of a run, from the drain to the notes."""
-    buffered = figures["buffered"]
-    pending = f"{buffered['pending_after_last_turn']} writes pending when the last turn was over"
-    say(console, f"buffered: {pending}, drained in {duration(buffered['drain_ms'])}\n")
+    deferred = figures["deferred"]
+    pending = f"{deferred['pending_after_last_turn']} writes pending when the last turn was over"
+    say(console, f"deferred: {pending}, drained in {duration(deferred['drain_ms'])}\n")
     console.print(wait_table(figures))
     say(console, "\nOne bad statement was submitted in the middle. client.write_errors has it:\n")
     for error in figures["write_errors"]:
@@ -48,9 +49,31 @@ def print_report(console: Console, figures: dict[str, Any]) -> None:
     say(console, "\nRead back, everything from both graphs:\n")
     console.print(read_back_table(figures["read_back"]["counts"]))
     print_verdict(console, figures)
+    print_answers(console, figures)
     print_proof(console, figures["proof"])
     for note in notes(figures):
         say(console, note)
+
+
+def print_answers(console: Console, figures: dict[str, Any]) -> None:
+    """Print what memory has to say to some questions."""
+    if not figures["answers"]:
+        return
+    if figures["superseded"]:
+        say(console, f"Facts superseded, because the conversation said them anew: {figures['superseded']}.")
+    say(console, "Asked of what the deferred pass kept, client.get_context(question, max_items=3):\n")
+    for answer in figures["answers"]:
+        console.print(Text(f"{answer['question']}  ({duration(answer['ms'])})", style="bold"))
+        for line in filter(None, answer["context"].splitlines()):
+            say(console, indented(line, console.width))
+        console.print()
+
+
+def indented(line: str, width: int) -> str:
+    """Return a line two columns in, on two lines of the screen at most."""
+    return textwrap.fill(
+        line, max(20, width), initial_indent="  ", subsequent_indent="    ", max_lines=2, placeholder=" …"
+    )
 
 
 def print_proof(console: Console, proof: dict[str, Any]) -> None:
@@ -84,20 +107,20 @@ def print_verdict(console: Console, figures: dict[str, Any]) -> None:
 
 def wait_table(figures: dict[str, Any]) -> Table:
     """Return the table of what the agent waited in each mode."""
-    sync, buffered = figures["sync"], figures["buffered"]
-    table = Table(title=f"What the agent waited: {figures['turns']} turns, {figures['writes']} writes")
-    for heading in ("", "sync", "buffered"):
+    sync, deferred = figures["sync"], figures["deferred"]
+    table = Table(title=f"What the agent waited: {figures['turns']} turns, {figures['calls']} typed calls")
+    for heading in ("", "sync", "deferred"):
         table.add_column(heading, justify="right" if heading else "left")
     timed = [("per turn, p50", "wait_p50_ms"), ("per turn, p99", "wait_p99_ms"), ("total", "wait_total_ms")]
     for label, key in timed:
-        table.add_row(label, duration(sync[key]), duration(buffered[key]))
+        table.add_row(label, duration(sync[key]), duration(deferred[key]))
     table.add_section()
-    table.add_row("drain after the last turn", "-", duration(buffered["drain_ms"]))
-    table.add_row("all committed after", duration(sync["all_committed_ms"]), duration(buffered["all_committed_ms"]))
-    table.add_row("transactions", str(figures["writes"]), str(buffered["batches"]))
-    table.add_row("most pending at once", "-", f"{buffered['high_water']} (max_pending={figures['max_pending']})")
+    table.add_row("drain after the last turn", "-", duration(deferred["drain_ms"]))
+    table.add_row("all committed after", duration(sync["all_committed_ms"]), duration(deferred["all_committed_ms"]))
+    table.add_row("transactions", str(figures["calls"]), str(deferred["batches"]))
+    table.add_row("most pending at once", "-", f"{deferred['high_water']} (max_pending={figures['max_pending']})")
     table.add_section()
-    table.add_row("rehearsal before, not counted", duration(sync["rehearsal_ms"]), duration(buffered["rehearsal_ms"]))
+    table.add_row("rehearsal before, not counted", duration(sync["rehearsal_ms"]), duration(deferred["rehearsal_ms"]))
     return table
 
 
@@ -115,7 +138,7 @@ def read_back_table(counts: dict[str, dict[str, int]]) -> Table:
     """Return the table of how many nodes of each label and relationships of each type there are."""
     table = Table()
     table.add_column("label or type")
-    names = ("submitted", "sync", "buffered")
+    names = ("expected", "sync", "deferred")
     for name in names:
         table.add_column(name, justify="right")
     for kind, count in counts.items():
@@ -128,7 +151,7 @@ def notes(figures: dict[str, Any]) -> list[str]:
     on = figures["machine"]
     versions = f"Python {on['python']}, perdure {on['perdure']}; {on['store']}"
     lines = [f"{on['measured']}: {on['system']}, {on['cores']} cores; {versions}."]
-    if figures["buffered"]["high_water"] == figures["max_pending"]:
+    if figures["deferred"]["high_water"] == figures["max_pending"]:
         lines.append("max_pending was reached: from then on the agent waited for room.")
     if figures["durability"] == "memory":
         lines.append('durability="memory": pending writes die with the process.')

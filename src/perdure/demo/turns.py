@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from importlib import resources
 from itertools import groupby
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 from perdure.demo.locomo import is_locomo, locomo_messages
 from perdure.errors import InputError, shorten
+from perdure.graph.scope import MAX_ID_LENGTH
 
 ROLES = ("user", "assistant", "system", "tool")
 SHAPES = 'It should hold a JSON list of {"role": …, "content": …}, or be a LoCoMo file.'
@@ -30,13 +32,28 @@ class Mention(NamedTuple):
     type: str
 
 
+class Statement(NamedTuple):
+    """Something a message makes known."""
+
+    subject: str
+    predicate: str
+    object: str
+
+
+class Wish(NamedTuple):
+    """Something a message says that somebody prefers."""
+
+    category: str
+    preference: str
+
+
 class ToolCall(NamedTuple):
-    """A tool used in a step; arguments and result are JSON text."""
+    """A tool used in a step; arguments and result are as the file has them."""
 
     step: int
     tool_name: str
-    arguments: str
-    result: str
+    arguments: Any
+    result: Any
     status: str
 
 
@@ -48,9 +65,21 @@ class Message(NamedTuple):
     name: str
     session_id: str
     created_at: str | None
+    """As the file writes it."""
     mentions: tuple[Mention, ...]
+    facts: tuple[Statement, ...]
+    preferences: tuple[Wish, ...]
     steps: tuple[str, ...]
     tool_calls: tuple[ToolCall, ...]
+
+    @property
+    def moment(self) -> datetime | None:
+        """When it was said; None where the file does not say that with a time zone."""
+        try:
+            moment = datetime.fromisoformat(self.created_at or "")
+        except ValueError:
+            return None
+        return moment if moment.tzinfo else None
 
 
 Turn = tuple[Message, ...]
@@ -106,9 +135,11 @@ def read_message(item: object, index: int) -> Message:
         role=role,
         content=content,
         name=_optional(raw, "name", str, where) or role,
-        session_id=_optional(raw, "session_id", str, where) or "conversation",
+        session_id=(_optional(raw, "session_id", str, where) or "").strip() or "conversation",
         created_at=_optional(raw, "created_at", str, where),
         mentions=_mentions(raw, content, where),
+        facts=tuple(Statement(*words) for words in _words(raw, "facts", Statement._fields, where)),
+        preferences=tuple(Wish(*words) for words in _words(raw, "preferences", Wish._fields, where)),
         steps=steps,
         tool_calls=tuple(_tool_call(call, len(steps), f"{where}, tool call {n}") for n, call in enumerate(calls, 1)),
     )
@@ -135,9 +166,17 @@ def _mentions(raw: dict[str, Any], content: str, where: str) -> tuple[Mention, .
 
 def _mention(item: object, where: str) -> Mention:
     if isinstance(item, str):
-        return Mention(item, "name")
+        return Mention(_word({"name": item}, "name", where), "name")
     raw = cast("dict[str, Any]", _expect(item, dict, where))
-    return Mention(_field(raw, "name", str, where), _optional(raw, "type", str, where) or "name")
+    return Mention(_word(raw, "name", where), (_optional(raw, "type", str, where) or "").strip() or "name")
+
+
+def _words(raw: dict[str, Any], key: str, fields: tuple[str, ...], where: str) -> Iterator[list[str]]:
+    """Yield the fields of each object in a list."""
+    for number, item in enumerate(_list(raw, key, where) or [], 1):
+        here = f"{where}, {key} {number}"
+        given = cast("dict[str, Any]", _expect(item, dict, here))
+        yield [_word(given, field, here) for field in fields]
 
 
 def _steps(raw: dict[str, Any], content: str, where: str, *, derive: bool) -> tuple[str, ...]:
@@ -156,16 +195,21 @@ def _tool_call(item: object, steps: int, where: str) -> ToolCall:
         raise InputError(f'{where}: "step" is {step}, but the message has {steps} of them.')
     return ToolCall(
         step=step,
-        tool_name=_field(function or raw, "name" if function else "tool_name", str, where),
-        arguments=_json_text((function or raw).get("arguments")),
-        result=_json_text(raw.get("result")),
-        status=_optional(raw, "status", str, where) or "success",
+        tool_name=_word(function or raw, "name" if function else "tool_name", where),
+        arguments=(function or raw).get("arguments"),
+        result=raw.get("result"),
+        status=(_optional(raw, "status", str, where) or "").strip() or "success",
     )
 
 
-def _json_text(value: object) -> str:
-    """Text that is in the file already stays as it is: OpenAI's arguments are JSON text."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+def _word(raw: dict[str, Any], key: str, where: str) -> str:
+    """Return a field that names something: neither blank nor padded, and no longer than an id may be."""
+    word = _field(raw, key, str, where).strip()
+    if not word:
+        raise InputError(f'{where}: "{key}" is blank.')
+    if len(word) > MAX_ID_LENGTH:
+        raise InputError(f'{where}: "{key}" has {len(word)} characters, more than {MAX_ID_LENGTH}.')
+    return word
 
 
 def _field(raw: dict[str, Any], key: str, kind: type[T], where: str) -> T:

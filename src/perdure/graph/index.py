@@ -295,11 +295,13 @@ class Index:
             return
         if self._separate and self._newest_mark:
             await self._store.write(TEXTS["set_mark"], {"mark": self._newest_mark})
-        for kind, states in self._noted.items():
-            if states:
-                rows = [{"id": key, "unindexed": state} for key, state in states.items()]
+        for kind in KINDS:
+            noted = self._noted[kind]
+            done = dict(noted)  # more may be noted meanwhile
+            if done:
+                rows = [{"id": key, "unindexed": state} for key, state in done.items()]
                 await self._store.write(KINDS[kind].indexed, {"rows": rows})
-                states.clear()
+                self._noted[kind] = {key: state for key, state in noted.items() if done.get(key) != state}
 
     async def _compare(self) -> None:
         """Index everything when the vector store is new, or older than the graph."""
