@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from perdure import InputError
 from perdure.journal.sqlite import table
-from perdure.journal.sqlite.record import TAG, Row, decode, encode, intact, row
+from perdure.journal.sqlite.record import Row, intact, row
+from perdure.plain import TAG, decode, encode
 from perdure.records import JournalEntry
 from perdure.values import MAX_DEPTH, MAX_INT, MIN_INT, snapshot
 
