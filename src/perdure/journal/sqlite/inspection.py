@@ -293,7 +293,7 @@ def rows(database: sqlite3.Connection, lane: int, limit: int | None = None) -> I
 def _step(database: sqlite3.Connection, lane: int, after: int, limit: int) -> list[Row]:
     found: list[Row] = []
     size = 0
-    cursor = database.execute(table.PAGE, (lane, after, limit))
+    cursor = database.execute(table.ROWS, (lane, after, limit))
     for values in cursor:
         found.append(Row(*values))
         size += found[-1].size

@@ -248,7 +248,7 @@ def chained(new: sqlite3.Connection, found: Found, seed: int) -> Iterator[Gap]:
     mended: list[Row] = []
     for lane in lanes:
         last = settled.get(lane, -1)
-        for values in new.execute(table.PAGE, (lane, -1, -1)):
+        for values in new.execute(table.ROWS, (lane, -1, -1)):
             row = Row(*values)
             if row.previous > last:
                 yield gap(new, found, (lane, last + 1, row.previous), alone=len(lanes) == 1)

@@ -62,6 +62,7 @@ UNION ALL SELECT 'dead_letters' FROM dead_letters WHERE seal <> crc(checksum, er
 LIMIT 1"""
 """The tables with a row that is not as it was sealed; the entries have checksums of their own."""
 TRIM = f"DELETE FROM entries WHERE place BETWEEN (?1 << {LANE_BITS}) AND (?1 << {LANE_BITS}) + ?2"
+ROWS = f"SELECT {COLUMNS} FROM entries WHERE {PLACES} ORDER BY place LIMIT ?3"
 FITTING = f"""
 SELECT max(1, count(*) FILTER (WHERE upto <= ?4))
 FROM (SELECT sum(size) OVER (ORDER BY place) AS upto FROM entries WHERE {PLACES} ORDER BY place LIMIT ?3)"""
