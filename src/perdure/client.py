@@ -1,6 +1,7 @@
 """MemoryClient: the owner of every connection, task and file behind an agent's memory."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from time import monotonic
 from types import TracebackType
@@ -165,6 +166,14 @@ class MemoryClient(TypedMemory):
         index = Index(store, vectors, embedder(self.settings), separate=separate)
         self._stack.push_async_callback(index.close)
         return await index.start()
+
+    async def rebuild_index(self, progress: Callable[[int, int], object] | None = None) -> int:
+        """Index every memory in the graph anew, whosever it is, and return how many that were.
+
+        Searches go on meanwhile. `progress` is told after each batch how many are done, and of how many. The index
+        repairs itself at connect; this is for one that is not trusted.
+        """
+        return await self._typed_graph().index.rebuild(progress)
 
     def _typed(self, store: GraphStore, writer: BufferedWriter, index: Index) -> Graph:
         memory = self.settings.memory

@@ -32,7 +32,8 @@ def check_index(stored: tuple[str, int], wanted: tuple[str, int], where: str) ->
     raise ConfigError(
         f"{where} holds vectors of {stored[0]!r} with {stored[1]} dimensions, and the embedder is {wanted[0]!r} with "
         f"{wanted[1]}.",
-        hint="Use the embedder it was made with, or rebuild the index.",
+        hint="Use the embedder it was made with, or another vector store. On SQLite: move its directory away, and the "
+        "index is made anew.",
     )
 
 

@@ -10,6 +10,7 @@ import typer
 
 from perdure import __version__
 from perdure.cli import dead_letters, journal, screen
+from perdure.cli.reindex import reindex
 from perdure.cli.status import status
 from perdure.errors import ConfigError, InputError, PerdureError
 
@@ -25,6 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(status)
+app.command()(reindex)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(journal.app, name="journal")
 

@@ -16,7 +16,7 @@ from perdure.graph.writing import Graph, Parent
 from perdure.models import Conversation, Hit, Message, Session
 
 TEXTS = load("short_term")
-WALKED = 100
+FEW, WALKED = 20, 100
 """Messages that one walk back from the end of a conversation reaches."""
 AT_ONCE = 10_000
 """Messages that are removed in one transaction."""
@@ -143,7 +143,8 @@ class ShortTermMemory:
         most = checks.MAX_LIMIT if limit is None else checks.limit(limit)
         first = _bound_of(checks.moment("since", since), BEGINNING)
         if before is None and most <= WALKED and whose.agent_id is None and whose.run_id is None:
-            rows = await self._graph.read(whose, TEXTS["newest_messages"], lane=lane, conversation=lane, limit=most)
+            text = TEXTS["newest_few"] if most <= FEW else TEXTS["newest_messages"]
+            rows = await self._graph.read(whose, text, lane=lane, conversation=lane, limit=most)
             rows = [row for row in rows if row["m"]["sort"] >= first]
         else:
             end = _bound_of(checks.moment("before", before), END)

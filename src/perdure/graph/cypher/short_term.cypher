@@ -89,6 +89,12 @@ RETURN m
 MATCH (m:Message) WHERE m.id IN $ids AND m.owner = $owner
 RETURN m
 
+// -- newest_few --
+// The same as the next, for twenty at most.
+MATCH (c:Conversation {id: $conversation})-[:LAST]->(last) WHERE c.owner = $owner
+MATCH (last)<-[:NEXT*0..19]-(m:Message)
+RETURN m ORDER BY m.sort DESC LIMIT $limit
+
 // -- newest_messages --
 // The last of a chain, by walking back from its end: as quick in a long conversation as in a short one.
 MATCH (c:Conversation {id: $conversation})-[:LAST]->(last) WHERE c.owner = $owner

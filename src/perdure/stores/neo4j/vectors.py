@@ -1,8 +1,8 @@
 """Neo4j's own vector and full-text index, as a VectorStore.
 
-A record is the node of the memory itself, under a second label: `(:Message:Searchable {id, owner, …})`. Its text,
-vector and the rest stand in properties whose names begin with `search_`, so that deleting the node forgets them in
-the same transaction. A node that is not there yet is made, with this label alone.
+A record is a node with the label `Searchable`; its text, vector and the rest stand in properties whose names begin with
+`search_`. A node that has its key already, with labels of its own, becomes searchable as well, and stays when the
+record goes.
 """
 
 import asyncio

@@ -1,0 +1,20 @@
+"""`perdure reindex`: make the index of memories anew from the graph."""
+
+from perdure.cli import screen
+from perdure.cli.clients import with_client
+from perdure.cli.options import AsJson, DataDir, Uri, settings_for
+
+
+def reindex(*, uri: Uri = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Make the index of memories anew from the graph: everything is found again, and nothing that is gone."""
+    settings = settings_for(data_dir, None, uri)
+    with screen.progress("indexing", quiet=as_json) as told:
+        count = with_client(
+            settings,
+            lambda client: client.rebuild_index(told),
+            "That process keeps the index itself; client.rebuild_index() makes it anew there.",
+        )
+    if as_json:
+        screen.emit({"indexed": count})
+    else:
+        screen.say(f"Indexed {screen.counted(count, 'record')}.")
