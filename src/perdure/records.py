@@ -262,6 +262,10 @@ class VectorQuery:
     include_expired: bool = False
 
 
+MAX_HITS = 1000
+"""The most that one search gives."""
+
+
 class VectorHit(NamedTuple):
     """A record that was found, and how well it fits in each way; a ranking makes one score of the two."""
 

@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from perdure.errors import ConfigError, InputError, shorten
 from perdure.filters import Condition, plain
-from perdure.records import VectorKind, VectorQuery, VectorRecord
+from perdure.records import MAX_HITS, VectorKind, VectorQuery, VectorRecord
 from perdure.values import snapshot
 
 Vector = NDArray[np.float32]
 KINDS: tuple[VectorKind, ...] = get_args(VectorKind)
-MAX_LIMIT = 1000
 MAX_NAME = 1200
 """Characters of an owner, an id, and what narrows: what fits into every store's index of exact values."""
 ALONE = re.compile("([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])")
@@ -97,8 +96,8 @@ def check_query(query: VectorQuery, dimension: int) -> Vector | None:
     for name in NARROWING:
         _check_narrowing(getattr(query, name), name)
     _check_text(query.text, "text")
-    if isinstance(query.limit, bool) or not 1 <= query.limit <= MAX_LIMIT:
-        raise InputError(f"limit is {query.limit!r}, and it should be from 1 to {MAX_LIMIT}.")
+    if isinstance(query.limit, bool) or not 1 <= query.limit <= MAX_HITS:
+        raise InputError(f"limit is {query.limit!r}, and it should be from 1 to {MAX_HITS}.")
     if query.vector is None:
         if not query.text:
             raise InputError("The search has neither a vector nor a text.")

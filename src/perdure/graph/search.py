@@ -12,8 +12,7 @@ from perdure.graph.statements import load
 from perdure.graph.writing import Graph
 from perdure.models import Hit
 from perdure.ranking import Ranked, fuse
-from perdure.records import VectorKind, VectorQuery
-from perdure.vectors import MAX_LIMIT
+from perdure.records import MAX_HITS, VectorKind, VectorQuery
 
 if TYPE_CHECKING:
     from numpy import float32
@@ -62,7 +61,7 @@ def question(  # noqa: PLR0913  the parts of a question
     ours = [Condition(key, "eq", value) for key, value in (where or {}).items() if value is not None]
     wanted = All((metadata, *ours)) if ours else metadata
     least = None if threshold is None else checks.share("threshold", threshold)
-    return Question(kind, text, checks.limit(limit, most=MAX_LIMIT), least, wanted, **more)
+    return Question(kind, text, checks.limit(limit, most=MAX_HITS), least, wanted, **more)
 
 
 async def search(graph: Graph, whose: Scope, asked: Question) -> list[Hit[Any]]:
@@ -80,9 +79,9 @@ async def search(graph: Graph, whose: Scope, asked: Question) -> list[Hit[Any]]:
         hits = await graph.index.vectors.search(_query(whose, asked, vector, wanted))
         ranked = [one for one in fuse(hits) if asked.threshold is None or one.hit.dense >= asked.threshold]
         chosen = await _stored(graph, whose, asked, ranked)
-        if len(chosen) >= asked.limit or len(hits) < wanted or wanted >= MAX_LIMIT:
+        if len(chosen) >= asked.limit or len(hits) < wanted or wanted >= MAX_HITS:
             return chosen[: asked.limit]
-        wanted = min(4 * wanted, MAX_LIMIT)
+        wanted = min(4 * wanted, MAX_HITS)
 
 
 def _query(whose: Scope, asked: Question, vector: "NDArray[float32]", limit: int) -> VectorQuery:
