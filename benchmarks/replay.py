@@ -27,6 +27,7 @@ from benchmarks.figures import Figure, Side, absent, longer, progress, rotated, 
 from benchmarks.scratch import CONTENT, CREATE, LINK, Address, Scratch, Write
 from benchmarks.stores import Door, NullStore
 from perdure import BufferedWriter, MemoryClient, MemorySettings
+from perdure.graph import schema
 from perdure.journal.sqlite import SqliteJournal
 from perdure.wiring import graph_store
 
@@ -115,9 +116,11 @@ async def drain_journal(place: Place) -> Drained:
 
 async def drain_memory(place: Place) -> Drained:
     """Accept all writes in memory, and then drain them."""
-    store = Door(graph_store(place.settings))
+    graph = graph_store(place.settings)
+    store = Door(graph)
     store.shut()
     await store.connect()
+    await schema.ensure(graph)  # as a client does: the same indexes are kept up to date
     try:
         async with BufferedWriter(
             store, write_mode="buffered", max_pending=place.writes, max_pending_bytes=ROOM_BYTES
