@@ -49,15 +49,8 @@ def vector_store(settings: MemorySettings, graph: GraphStore) -> tuple[VectorSto
         return Neo4jVectorStore(graph), False
     from perdure.stores.sqlite_vectors import SqliteVectorStore  # noqa: PLC0415  loads numpy
 
-    return SqliteVectorStore(files(settings)), True
-
-
-def files(settings: MemorySettings) -> Path | None:
-    """Return the directory for what is derived from the graph; None where nothing lasts."""
-    store = settings.store
-    if store is None or (isinstance(store, str) and "://" in store and store != "memory://"):
-        return settings.data_dir / "vectors"
-    return Path(store) / "vectors" if isinstance(store, str) and store != "memory://" else None
+    lasts = isinstance(settings.store, str | None) and settings.store != "memory://"
+    return SqliteVectorStore(root(settings) / "vectors" if lasts else None), True
 
 
 def embedder(settings: MemorySettings) -> Embedder:
@@ -101,16 +94,19 @@ def journal(settings: MemorySettings) -> LocalJournal | None:
 
 
 def journals(settings: MemorySettings) -> Path:
-    """Return the directory of all journals: beside the embedded store, or in `data_dir`."""
+    """Return the directory of all journals."""
+    return root(settings) / "journal"
+
+
+def root(settings: MemorySettings) -> Path:
+    """Return the directory of what stands beside the graph: that of the embedded store, or `data_dir`."""
     store = settings.store
-    return (Path(store) if isinstance(store, str) and "://" not in store else settings.data_dir) / "journal"
+    return Path(store) if isinstance(store, str) and "://" not in store else settings.data_dir
 
 
 def target(settings: MemorySettings) -> str:
     """Return what the graph is called in a journal, so that a journal's writes do not end in another one."""
-    uri = settings.neo4j.uri or (
-        settings.store if isinstance(settings.store, str) and "://" in settings.store else None
-    )
+    uri = neo4j_uri(settings)
     if uri is None:
         return "the embedded store" if isinstance(settings.store, str | None) else type(settings.store).__name__
     address = urlsplit(uri)

@@ -1,22 +1,23 @@
 """What a prompt should know: the three memories' answer to one question, read at the same time."""
 
-import asyncio
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
+from itertools import chain
 from typing import Any, NamedTuple, Unpack
 
 from perdure.graph import checks
-from perdure.graph.long_term import LongTermMemory
-from perdure.graph.reasoning import ReasoningMemory
 from perdure.graph.scope import Scope, ScopeIds, check_id
+from perdure.graph.search import find, meaning, question
 from perdure.graph.short_term import ShortTermMemory
 from perdure.graph.writing import Graph
 from perdure.models import Entity, Fact, Hit, Message, Preference, Trace
+from perdure.records import MAX_HITS, VectorKind
+from perdure.runtime.together import together
 
 CHARACTERS_A_TOKEN = 4
 """A rough measure that errs on the long side for English."""
 LONGEST_LINE = 500
-MOST_ITEMS = 1000
+KINDS: Sequence[VectorKind] = ("fact", "preference", "entity", "message", "trace")
 CONVERSATION = 5
 LEAST_TO_MISS = (4, 3, 2, CONVERSATION, 1, 0)
 """Places of sections, in the order in which they give way."""
@@ -40,23 +41,18 @@ async def context(  # noqa: PLR0913  the parts of the question
     **scope: Unpack[ScopeIds],
 ) -> str:
     """Return what the three memories know about a query as text: see TypedMemory.get_context."""
-    graph.scope(bound, scope)
+    whose = graph.scope(bound, scope)
     session = None if session_id is None else check_id("session_id", session_id)
-    most = checks.limit(max_items, "max_items", most=MOST_ITEMS)
+    most = checks.limit(max_items, "max_items", most=MAX_HITS)
     budget = None if token_budget is None else checks.limit(token_budget, "token_budget")
-    said, known = ShortTermMemory(graph, bound), LongTermMemory(graph, bound)
-    async with asyncio.TaskGroup() as tasks:
-        recent = tasks.create_task(_recent(said, session, most, scope))
-        messages = tasks.create_task(said.search_messages(query, limit=most, **scope))
-        facts = tasks.create_task(known.search_facts(query, limit=most, **scope))
-        preferences = tasks.create_task(known.search_preferences(query, limit=most, **scope))
-        entities = tasks.create_task(known.search_entities(query, limit=most, **scope))
-        traces = tasks.create_task(ReasoningMemory(graph, bound).search_traces(query, limit=most, **scope))
-    here = {message.id for message in recent.result()}
-    elsewhere = [hit for hit in messages.result() if hit.item.id not in here]
-    found = [*facts.result(), *preferences.result(), *entities.result(), *elsewhere, *traces.result()]
-    chosen = sorted(found, key=lambda hit: -hit.why["cosine"])[:most]
-    return _fitting(_sections(recent.result(), chosen), budget)
+    asked = [question(kind, query, limit=most, threshold=None) for kind in KINDS]
+    vector = await meaning(graph, whose, query)
+    work: list[Coroutine[Any, Any, list[Any]]] = [find(graph, whose, each, vector) for each in asked]
+    recent, *found = await together([_recent(ShortTermMemory(graph, bound), session, most, scope), *work])
+    here = {message.id for message in recent}
+    elsewhere = [hit for hit in chain.from_iterable(found) if hit.item.id not in here]
+    chosen = sorted(elsewhere, key=lambda hit: -hit.why["cosine"])[:most]
+    return _fitting(_sections(recent, chosen), budget)
 
 
 async def _recent(said: ShortTermMemory, session: str | None, most: int, scope: ScopeIds) -> list[Message]:

@@ -1,7 +1,8 @@
 """Dated facts, and preferences: what is superseded stays, and says until when it was true."""
 
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Unpack
+from typing import Any, TypeVar, Unpack
 
 from perdure import ids
 from perdure.errors import NotFoundError, shorten
@@ -15,6 +16,7 @@ from perdure.graph.times import holds, interval
 from perdure.models import Entity, Fact, Preference
 
 TEXTS = load("facts")
+D = TypeVar("D", Fact, Preference)
 
 
 class Facts(Entities):
@@ -68,26 +70,18 @@ class Facts(Entities):
         moment = checks.moment("as_of", as_of)
         names = await self._names_of(whose, entity)
         rows = await self._graph.read(whose, TEXTS["facts_about"], lane=whose.owner, names=names)
-        found = [record(Fact, row["f"]) for row in rows]
-        shown = [fact for fact in found if holds(fact, moment, include_expired=include_expired)]
-        return sorted(shown, key=lambda fact: (fact.created_at, fact.id))
+        return _holding((record(Fact, row["f"]) for row in rows), moment, include_expired=include_expired)
 
     async def supersede_fact(self, old: str | Fact, new: str | Fact, **scope: Unpack[ScopeIds]) -> Fact:
         """Say that one fact takes another's place, and return the old one, expired; it was true until the new one is.
 
         It is so when this returns, in every mode. Raises NotFoundError.
         """
-        whose = self._graph.scope(self._bound, scope, old)
-        given = {"old": whose.key(_id(old)), "new": whose.of(new).key(_id(new))}
-        rows = await self._graph.write_now(whose, TEXTS["supersede_fact"], **given)
-        if not rows:
-            raise NotFoundError(f"There is no fact {_shown(old)}, or none {_shown(new)}.")
-        return record(Fact, rows[0]["old"])
+        return await self._supersede(Fact, TEXTS["supersede_fact"], old, new, scope)
 
     async def delete_fact(self, fact: str | Fact, **scope: Unpack[ScopeIds]) -> bool:
         """Remove a fact as if it had never been known; return whether there was one."""
-        whose = self._graph.scope(self._bound, scope, fact)
-        return bool(await self._graph.write_now(whose, TEXTS["delete_fact"], id=whose.key(_id(fact))))
+        return await self._delete(TEXTS["delete_fact"], fact, scope)
 
     async def add_preference(
         self,
@@ -124,25 +118,35 @@ class Facts(Entities):
         moment = checks.moment("as_of", as_of)
         wanted = checks.optional("category", category)
         rows = await self._graph.read(whose, TEXTS["preferences"], lane=whose.owner, category=wanted)
-        found = [record(Preference, row["p"]) for row in rows]
-        shown = [each for each in found if holds(each, moment, include_expired=include_expired)]
-        return sorted(shown, key=lambda each: (each.created_at, each.id))
+        return _holding((record(Preference, row["p"]) for row in rows), moment, include_expired=include_expired)
 
     async def supersede_preference(
         self, old: str | Preference, new: str | Preference, **scope: Unpack[ScopeIds]
     ) -> Preference:
         """Say that one preference takes another's place, as `supersede_fact` does, and return the old one."""
-        whose = self._graph.scope(self._bound, scope, old)
-        given = {"old": whose.key(_id(old)), "new": whose.of(new).key(_id(new))}
-        rows = await self._graph.write_now(whose, TEXTS["supersede_preference"], **given)
-        if not rows:
-            raise NotFoundError(f"There is no preference {_shown(old)}, or none {_shown(new)}.")
-        return record(Preference, rows[0]["old"])
+        return await self._supersede(Preference, TEXTS["supersede_preference"], old, new, scope)
 
     async def delete_preference(self, preference: str | Preference, **scope: Unpack[ScopeIds]) -> bool:
         """Remove a preference as if it had never been known; return whether there was one."""
-        whose = self._graph.scope(self._bound, scope, preference)
-        return bool(await self._graph.write_now(whose, TEXTS["delete_preference"], id=whose.key(_id(preference))))
+        return await self._delete(TEXTS["delete_preference"], preference, scope)
+
+    async def _supersede(self, kind: type[D], statement: str, old: str | D, new: str | D, scope: ScopeIds) -> D:
+        whose = self._graph.scope(self._bound, scope, old)
+        given = {"old": whose.key(_id(old)), "new": whose.of(new).key(_id(new))}
+        rows = await self._graph.write_now(whose, statement, **given)
+        if not rows:
+            raise NotFoundError(f"There is no {kind.__name__.lower()} {_shown(old)}, or none {_shown(new)}.")
+        return record(kind, rows[0]["old"])
+
+    async def _delete(self, statement: str, given: str | Fact | Preference, scope: ScopeIds) -> bool:
+        whose = self._graph.scope(self._bound, scope, given)
+        return bool(await self._graph.write_now(whose, statement, id=whose.key(_id(given))))
+
+
+def _holding(found: Iterable[D], moment: datetime | None, *, include_expired: bool) -> list[D]:
+    """Return what is to be shown of some records, oldest first."""
+    shown = [each for each in found if holds(each, moment, include_expired=include_expired)]
+    return sorted(shown, key=lambda each: (each.created_at, each.id))
 
 
 def _name(entity: str | Entity) -> str:

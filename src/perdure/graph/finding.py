@@ -9,7 +9,8 @@ from perdure.graph.facts import Facts
 from perdure.graph.scope import ScopeIds, check_id
 from perdure.graph.search import question, search
 from perdure.graph.times import holds
-from perdure.models import Entity, Fact, Hit, Preference, Timed
+from perdure.models import Entity, Fact, Hit, Preference
+from perdure.records import VectorKind
 
 
 class Finding(Facts):
@@ -45,9 +46,9 @@ class Finding(Facts):
         **scope: Unpack[ScopeIds],
     ) -> list[Hit[Fact]]:
         """Return the facts that fit a query best; `as_of` and `include_expired` as for `get_facts_about`."""
-        whose = self._graph.scope(self._bound, scope)
-        shown = _shown(as_of, include_expired=include_expired)
-        return await search(self._graph, whose, question("fact", query, limit=limit, threshold=threshold, **shown))
+        return await self._search_dated(
+            "fact", query, scope, limit=limit, threshold=threshold, as_of=as_of, include_expired=include_expired
+        )
 
     async def search_preferences(
         self,
@@ -60,18 +61,25 @@ class Finding(Facts):
         **scope: Unpack[ScopeIds],
     ) -> list[Hit[Preference]]:
         """Return the preferences that fit a query best; `as_of` and `include_expired` as for `get_preferences`."""
-        whose = self._graph.scope(self._bound, scope)
-        shown = _shown(as_of, include_expired=include_expired)
-        return await search(
-            self._graph, whose, question("preference", query, limit=limit, threshold=threshold, **shown)
+        return await self._search_dated(
+            "preference", query, scope, limit=limit, threshold=threshold, as_of=as_of, include_expired=include_expired
         )
 
-
-def _shown(as_of: datetime | None, *, include_expired: bool) -> dict[str, Any]:
-    moment = checks.moment("as_of", as_of)
-    wanted: Any = partial(_holds, moment, include_expired)
-    return {"include_expired": include_expired or moment is not None, "keep": wanted}
-
-
-def _holds(moment: datetime | None, include_expired: bool, timed: Timed) -> bool:  # noqa: FBT001  bound by position
-    return holds(timed, moment, include_expired=include_expired)
+    async def _search_dated(  # noqa: PLR0913  what both of the above are asked
+        self,
+        kind: VectorKind,
+        query: str,
+        scope: ScopeIds,
+        *,
+        limit: int,
+        threshold: float | None,
+        as_of: datetime | None,
+        include_expired: bool,
+    ) -> list[Hit[Any]]:
+        whose = self._graph.scope(self._bound, scope)
+        moment = checks.moment("as_of", as_of)
+        asked = question(
+            kind, query, limit=limit, threshold=threshold, include_expired=include_expired or moment is not None,
+            keep=partial(holds, as_of=moment, include_expired=include_expired),
+        )  # fmt: skip
+        return await search(self._graph, whose, asked)

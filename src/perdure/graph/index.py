@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Self, cast
 
 from perdure import ids
 from perdure.errors import PerdureError, StoreUnavailableError
-from perdure.graph.searchable import EFFECTS, KINDS, Effect, Found, found, name_of, text_of, vector_record
+from perdure.graph.searchable import EFFECTS, KINDS, Effect, Found, found, kind_and_id, name_of, text_of, vector_record
 from perdure.graph.statements import load
 from perdure.protocols import Embedder, GraphStore, VectorStore
 from perdure.records import Revision, VectorKind
@@ -354,11 +354,13 @@ class Index:
         after: Revision | None = None
         while page := await self.vectors.revisions(after, limit=AT_ONCE):
             after = page[-1]
-            for kind in KINDS:
-                own = [each for each in page if each.id.startswith(name_of(kind, ""))]
-                owners = {each.owner + each.id.removeprefix(name_of(kind, "")): each.owner for each in own}
-                stored = {each.key for each in await self._stored(kind, owners)} if owners else set[str]()
-                await self._forget_others(kind, owners, stored)
+            by_kind: defaultdict[VectorKind, dict[str, str]] = defaultdict(dict)
+            for each in page:
+                kind, record_id = kind_and_id(each.id)
+                by_kind[kind][each.owner + record_id] = each.owner
+            for kind in KINDS.keys() & by_kind:
+                stored = {each.key for each in await self._stored(kind, by_kind[kind])}
+                await self._forget_others(kind, by_kind[kind], stored)
 
     async def _keys(self, statement: str) -> list[str]:
         return [row["id"] for row in await self._store.read(statement, {"limit": AT_ONCE})]

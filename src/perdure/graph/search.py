@@ -7,7 +7,7 @@ from perdure.errors import InputError
 from perdure.filters import EVERYTHING, All, Condition, Filter
 from perdure.graph import checks
 from perdure.graph.scope import Scope
-from perdure.graph.searchable import found, name_of
+from perdure.graph.searchable import found, kind_and_id, name_of
 from perdure.graph.statements import load
 from perdure.graph.writing import Graph
 from perdure.models import Hit
@@ -71,9 +71,19 @@ async def search(graph: Graph, whose: Scope, asked: Question) -> list[Hit[Any]]:
     `why` has both, and the cosine, which is what `threshold` is compared with.
     """
     lane = None if asked.session_id is None else whose.key(asked.session_id)
+    return await find(graph, whose, asked, await meaning(graph, whose, asked.text, lane))
+
+
+async def meaning(graph: Graph, whose: Scope, text: str, lane: str | None = None) -> "NDArray[float32]":
+    """Return what a text means, once everything this client wrote to a lane (None: the owner's) can be found."""
     await graph.settled(whose.owner, lane)
     await graph.index.caught_up(whose.owner)
-    [vector] = await graph.index.embedder.embed([asked.text])
+    [vector] = await graph.index.embedder.embed([text])
+    return vector
+
+
+async def find(graph: Graph, whose: Scope, asked: Question, vector: "NDArray[float32]") -> list[Hit[Any]]:
+    """Return what fits best, as `search` does; `vector` is what the question means."""
     wanted = max(CANDIDATES, asked.limit)
     while True:
         hits = await graph.index.vectors.search(_query(whose, asked, vector, wanted))
@@ -101,7 +111,7 @@ def _query(whose: Scope, asked: Question, vector: "NDArray[float32]", limit: int
 
 async def _stored(graph: Graph, whose: Scope, asked: Question, ranked: list[Ranked]) -> list[Hit[Any]]:
     """Return those that are in the graph, and wanted; one that is gone from it is gone from the index as well."""
-    keys = [whose.key(one.hit.id.partition(":")[2]) for one in ranked]
+    keys = [whose.key(kind_and_id(one.hit.id)[1]) for one in ranked]
     rows = await graph.read(whose, STATEMENTS[asked.kind], lane=whose.owner, ids=keys)
     stored = {name_of(asked.kind, kept.id): kept for kept in (found(asked.kind, row["n"]).record for row in rows)}
     return [

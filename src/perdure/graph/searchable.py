@@ -1,7 +1,7 @@
 """What can be searched: what of each record its text is, and what filters may look at."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from perdure.graph.rows import record, trace_of
 from perdure.graph.scope import Scope
@@ -139,6 +139,12 @@ EFFECTS: Mapping[str, Sequence[Effect]] = {
 def name_of(kind: VectorKind, record_id: str) -> str:
     """Return what a record is called in the vector store: kinds may share an id."""
     return f"{kind}:{record_id}"
+
+
+def kind_and_id(name: str) -> tuple[VectorKind, str]:
+    """Return what `name_of` was given."""
+    kind, _, record_id = name.partition(":")
+    return cast("VectorKind", kind), record_id
 
 
 def vector_record(stored: Found, text: str, vector: "NDArray[float32]") -> VectorRecord:

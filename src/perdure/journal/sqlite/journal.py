@@ -87,6 +87,7 @@ class SqliteJournal:
         """
         if self._opened is not None:
             return self._states
+        self._ahead.clear()
         self._scribe = scribe = Scribe(self._tell, syncs=self._durability == "disk")
         scribe.start()
         try:

@@ -4,14 +4,13 @@ import fcntl
 import json
 import os
 import socket
-import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
-from weakref import WeakSet
 
 from perdure.errors import ConfigError, JournalFullError, JournalLockedError, shorten
+from perdure.runtime.filelock import FileLock
 
 DATABASE, WAL, LOCK, BALLAST = "journal.db", "journal.db-wal", "lock", "ballast"
 BALLAST_BYTES = 1024 * 1024
@@ -73,54 +72,19 @@ def boot() -> str:
         return ""
 
 
-class Lock:
-    """Holds a directory against every other process, and every other client of this one.
-
-    The system lets go of it when the process ends, however it ends. A forked child does not hold it.
-    """
-
-    def __init__(self) -> None:
-        self._file: int | None = None
+class Lock(FileLock):
+    """Holds a directory against every other process, and every other client of this one."""
 
     def take(self, directory: Path) -> None:
         """Take the lock of a directory, or raise JournalLockedError with who holds it."""
         path = directory / LOCK
         try:
-            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise unusable(directory, error) from error
-        try:
-            lock_patiently(file)
-            if os.fstat(file).st_ino != path.stat().st_ino:  # it was removed, and made anew, in between
-                raise BlockingIOError
+            file = self.hold(path, PAUSES)
         except BlockingIOError:
-            os.close(file)
             raise locked(path) from None
         except OSError as error:
-            os.close(file)
             raise unusable(directory, error) from error
-        self._file = file
-        _held.add(self)
         sign(file)
-
-    def release(self) -> None:
-        """Let go. Safe to call twice."""
-        file, self._file = self._file, None
-        if file is not None:
-            _held.discard(self)
-            os.close(file)
-
-
-def lock_patiently(file: int) -> None:
-    """Lock a file, also while somebody looks for a moment whether it is locked; raises BlockingIOError."""
-    for pause in PAUSES:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(pause)
-        else:
-            return
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def sign(file: int) -> None:
@@ -133,18 +97,6 @@ def sign(file: int) -> None:
     with suppress(OSError):
         os.ftruncate(file, 0)
         os.pwrite(file, json.dumps(me).encode(), 0)
-
-
-_held: WeakSet[Lock] = WeakSet()
-
-
-def _leave_to_the_parent() -> None:
-    """Close a forked child's copies, which would hold the lock for as long as the child lives."""
-    for lock in list(_held):
-        lock.release()
-
-
-os.register_at_fork(after_in_child=_leave_to_the_parent)
 
 
 def holder(path: Path) -> dict[str, Any]:

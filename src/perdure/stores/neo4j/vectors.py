@@ -15,6 +15,7 @@ from perdure.errors import ClosedError, ConfigError
 from perdure.filters import EVERYTHING, matches
 from perdure.protocols import GraphStore
 from perdure.records import Revision, VectorHit, VectorKind, VectorQuery, VectorRecord
+from perdure.runtime.together import together
 from perdure.stores.neo4j.search import (
     CLAIM,
     FORMAT,
@@ -148,15 +149,9 @@ class Neo4jVectorStore:
         """Return the best by meaning and the best by words; the two are looked for at the same time."""
         vector = check_query(query, self._opened())
         given = narrowing(query, vector)
-        try:
-            async with asyncio.TaskGroup() as group:
-                meaning = group.create_task(self._by_meaning(query, given, vector))
-                words = group.create_task(self._by_words(query, given))
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from errors
-        by_words = words.result()
+        by_words, by_meaning = await together([self._by_words(query, given), self._by_meaning(query, given, vector)])
         known = {hit.id for hit in by_words}
-        return by_words + [hit for hit in meaning.result() if hit.id not in known]
+        return by_words + [hit for hit in by_meaning if hit.id not in known]
 
     async def _by_meaning(self, query: VectorQuery, given: Mapping[str, Any], vector: Vector | None) -> list[VectorHit]:
         if vector is None:

@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 from perdure.errors import ClosedError, ConfigError, StoreUnavailableError, shorten
 from perdure.records import Revision, VectorRecord
+from perdure.runtime.filelock import FileLock
 from perdure.stores.sqlite_vectors.analysis import Hashes
 from perdure.stores.sqlite_vectors.corpus import Row
-from perdure.stores.sqlite_vectors.lock import release, take
 from perdure.telemetry import STORES
 from perdure.vectors import as_json, check_index
 
@@ -58,10 +58,26 @@ COUNT_OF = "SELECT count(*) FROM records WHERE owner = :owner"
 REVISIONS = "SELECT owner, id, revision FROM records WHERE (owner, id) > (?, ?) ORDER BY owner, id LIMIT ?"
 
 
+def take(path: Path) -> FileLock:
+    """Hold a file of vectors for one client, whose memory is the only one that follows what is written to it.
+
+    Raises StoreUnavailableError when another has it, here or in another process.
+    """
+    lock = FileLock()
+    try:
+        lock.hold(path.with_name(path.name + ".lock"))
+    except BlockingIOError:
+        raise StoreUnavailableError(
+            f"{str(path)!r} is in use, and takes one client at a time.",
+            hint="Close that one, choose another data_dir, or let several processes share a Neo4j (neo4j.uri).",
+        ) from None
+    return lock
+
+
 class File:
     """A file of records, open for one writer; each reader opens it for itself."""
 
-    def __init__(self, path: Path, lock: int, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, lock: FileLock, connection: sqlite3.Connection) -> None:
         self._path = path
         self._lock = lock
         self._connection = connection
@@ -78,7 +94,7 @@ class File:
             try:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 lock = take(path)
-                stack.callback(release, lock)
+                stack.callback(lock.release)
                 connection = mended(path)
             except (OSError, sqlite3.Error) as error:
                 raise ConfigError(
@@ -97,7 +113,7 @@ class File:
         self._connection.close()
         if self._damaged:
             drop(self._path)
-        release(self._lock)
+        self._lock.release()
 
     # -- writing, on one thread
 
