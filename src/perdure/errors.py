@@ -8,6 +8,10 @@
     ├── ConflictError                  it is there already, with other content
     ├── QueueFullError                 no room among the pending writes; nothing was accepted
     ├── WriteFailed                    an accepted write that will not be committed
+    ├── ProviderError                  a language model, an embedder or a reranker gave no answer that can be used
+    │   ├── ProviderTimeoutError       … within its deadline
+    │   ├── RateLimitError             … because it was asked too often
+    │   └── ProviderOutputError        … but one that cannot be read
     ├── StoreError                     a database said no
     │   ├── StoreUnavailableError      … because it cannot be reached or cannot answer now; try again
     │   └── StatementRejectedError     … to this statement; trying again changes nothing
@@ -97,6 +101,32 @@ class WriteFailed(PerdureError):  # noqa: N818  the name users of agent-memory l
 
     def __reduce__(self) -> tuple[type["WriteFailed"], tuple[str, Exception]]:
         return type(self), (self.query, self.error)
+
+
+class ProviderError(PerdureError):
+    """A language model, an embedder or a reranker gave no answer that can be used."""
+
+    code = "provider"
+
+
+class ProviderTimeoutError(ProviderError):
+    """A provider did not answer within its deadline."""
+
+    code = "provider_timeout"
+    retryable = True
+
+
+class RateLimitError(ProviderError):
+    """A provider was asked too often."""
+
+    code = "rate_limit"
+    retryable = True
+
+
+class ProviderOutputError(ProviderError):
+    """A provider's answer cannot be read."""
+
+    code = "provider_output"
 
 
 class StoreError(PerdureError):

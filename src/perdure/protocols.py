@@ -232,6 +232,41 @@ class Embedder(Protocol):
 
 
 @runtime_checkable
+class LanguageModel(Protocol):
+    """Answers in text.
+
+    Raises ProviderTimeoutError, RateLimitError or ProviderError when it does not; nothing else is expected to escape.
+    """
+
+    @property
+    def name(self) -> str:
+        """How the model is called in messages, without secrets."""
+        ...
+
+    async def complete(self, messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, Any] | None = None) -> str:
+        """Return the answer to messages of `role` and `content`.
+
+        `schema` is a JSON Schema that the answer should follow; a model that cannot be held to it answers as it can.
+        The event loop is not kept busy.
+        """
+        ...
+
+
+@runtime_checkable
+class Reranker(Protocol):
+    """Judges how well texts answer a query, each by itself. Raises ProviderError when it cannot."""
+
+    @property
+    def name(self) -> str:
+        """How the reranker is called in messages."""
+        ...
+
+    async def rerank(self, query: str, texts: Sequence[str]) -> Sequence[float]:
+        """Return a finite score for each text, in their order; higher fits better. The loop is not kept busy."""
+        ...
+
+
+@runtime_checkable
 class VectorStore(Protocol):
     """An index that finds memories by meaning and by words, one owner's at a time.
 

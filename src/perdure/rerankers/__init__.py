@@ -1,0 +1,1 @@
+"""Rerankers, each behind `protocols.Reranker`."""
