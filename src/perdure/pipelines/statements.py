@@ -68,22 +68,37 @@ class Existing:
     id: str
     text: str
     said_at: datetime
+    name: str | None = None
+    """Who said it, by name."""
     slot: str | None = None
     value: str | None = None
     expired: bool = False
     in_own_words: bool = True
+    """Whether it is what somebody said, and not what a model made of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is to be done about a statement.
+    """What is to be done about a statement, and the memory as it is afterwards.
 
     ADD: keep it. NONE: `existing` says it already. UPDATE: `existing` gets its text. SUPERSEDE: keep it, and let
-    those it `replaces` expire. `outdated` says that a later statement has taken its place before it was told.
+    those it `replaces` expire. `outdated` says that a later statement has taken its place before it was told: it is
+    kept as expired. With ADD and SUPERSEDE, `existing` is a memory of the same words, which is valid again.
     """
 
     event: Event
     statement: Statement
+    memory: Existing
     existing: Existing | None = None
     replaces: tuple[Existing, ...] = ()
     outdated: Existing | None = None
+
+    @property
+    def id(self) -> str:
+        """The memory that holds what the statement says."""
+        return self.memory.id
+
+    @property
+    def changes(self) -> bool:
+        """Whether anything is to be written: a NONE may still say that the memory was said again, later."""
+        return bool(self.replaces) or self.memory != self.existing
