@@ -148,6 +148,29 @@ class WriteOptions(TypedDict, total=False):
     close_timeout_seconds: float | None
 
 
+class LimitsSection(Explained):
+    """How much of each kind of work goes on at the same time, and how long one call may take."""
+
+    language_model_concurrency: PositiveInt = 64
+    """Calls of the language model at the same time; as many threads, if it is a plain function."""
+    language_model_seconds: PositiveSeconds = 60.0
+    """How long one of them may take before ProviderTimeoutError."""
+    embedder_concurrency: PositiveInt = 16
+    """Calls of an embedder that is not in this process."""
+    embedder_threads: PositiveInt = 2
+    """Threads of an embedder in this process."""
+    embedder_seconds: PositiveSeconds = 10.0
+    """How long it may take to embed one part, of at most 256 texts."""
+    reranker_concurrency: PositiveInt = 4
+    """Calls of the reranker at the same time; as many threads, if it is in this process."""
+    reranker_seconds: PositiveSeconds = 10.0
+    """How long one of them may take; the search then goes by its own order."""
+    store_concurrency: PositiveInt = 32
+    """What the pipelines ask of the stores at the same time."""
+    store_seconds: PositiveSeconds = 10.0
+    """How long one of these may take before StoreUnavailableError."""
+
+
 class MemorySettings(Explained, BaseSettings):
     """Everything a MemoryClient can be told.
 
@@ -168,6 +191,7 @@ class MemorySettings(Explained, BaseSettings):
     """Where the embedded store and the journal keep their files."""
     neo4j: Neo4jSection = Field(default_factory=Neo4jSection)
     memory: MemorySection = Field(default_factory=MemorySection)
+    limits: LimitsSection = Field(default_factory=LimitsSection)
 
     def __init__(self, **values: Any) -> None:
         refuse_unknown_variables(type(self))

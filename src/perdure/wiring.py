@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from perdure.errors import ConfigError, DurabilityWarning
 from perdure.protocols import Embedder, GraphStore, LocalJournal, VectorStore
+from perdure.runtime.limits import Limits
 from perdure.settings import CONTRADICTORY, VOLATILE, MemorySettings, Neo4jSection
 
 BOLT_PORT = 7687
@@ -60,6 +61,11 @@ def embedder(settings: MemorySettings) -> Embedder:
     from perdure.embedders.static import StaticEmbedder  # noqa: PLC0415  loads numpy
 
     return StaticEmbedder()
+
+
+def limits(settings: MemorySettings) -> Limits:
+    """Return the pools and threads that the settings ask for; nothing runs yet."""
+    return Limits(**settings.limits.model_dump())
 
 
 def neo4j_uri(settings: MemorySettings) -> str | None:
