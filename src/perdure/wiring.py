@@ -65,7 +65,7 @@ def embedder(settings: MemorySettings) -> Embedder:
 
 def limits(settings: MemorySettings) -> Limits:
     """Return the pools and threads that the settings ask for; nothing runs yet."""
-    return Limits(**settings.limits.model_dump())
+    return Limits(settings.limits)
 
 
 def neo4j_uri(settings: MemorySettings) -> str | None:

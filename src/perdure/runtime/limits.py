@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import NamedTuple, TypedDict, TypeVar, Unpack
+from typing import NamedTuple, Protocol, TypeVar
 
 from perdure.errors import PerdureError, ProviderTimeoutError, StoreUnavailableError
 from perdure.runtime.threads import Threads
@@ -94,8 +94,8 @@ class Pool:
         )
 
 
-class LimitOptions(TypedDict):
-    """The keywords of Limits: the settings of `MemorySettings.limits`."""
+class LimitOptions(Protocol):
+    """What Limits are made from: the settings of `MemorySettings.limits`."""
 
     language_model_concurrency: int
     language_model_seconds: float
@@ -114,15 +114,13 @@ class Limits:
     Models in this process embed in `embedder_threads`.
     """
 
-    def __init__(self, **limits: Unpack[LimitOptions]) -> None:
-        self.language_model = Pool(
-            "language_model", limits["language_model_concurrency"], limits["language_model_seconds"]
-        )
-        self.embedder = Pool("embedder", limits["embedder_concurrency"], limits["embedder_seconds"])
-        self.reranker = Pool("reranker", limits["reranker_concurrency"], limits["reranker_seconds"])
-        self.store = Pool("store", limits["store_concurrency"], limits["store_seconds"], error=StoreUnavailableError)
+    def __init__(self, options: LimitOptions) -> None:
+        self.language_model = Pool("language_model", options.language_model_concurrency, options.language_model_seconds)
+        self.embedder = Pool("embedder", options.embedder_concurrency, options.embedder_seconds)
+        self.reranker = Pool("reranker", options.reranker_concurrency, options.reranker_seconds)
+        self.store = Pool("store", options.store_concurrency, options.store_seconds, error=StoreUnavailableError)
         self.language_model_threads = Threads("language_model", self.language_model.concurrency)
-        self.embedder_threads = Threads("embedder", limits["embedder_threads"])
+        self.embedder_threads = Threads("embedder", options.embedder_threads)
         self.reranker_threads = Threads("reranker", self.reranker.concurrency)
 
     def stats(self) -> Mapping[str, PoolStats]:
