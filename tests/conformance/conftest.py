@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from vector_indexes import lent
 
-from perdure import MemoryClient, MemorySettings
+from perdure import Memory, MemoryClient, MemorySettings
 from perdure.cypher import bind
 from perdure.protocols import GraphStore
 from perdure.records import Batch, JournalEntry
@@ -343,3 +343,64 @@ def index(request):
     """Each vector store in turn."""
     fixtures = {"fake": "fake_vectors", "SQLite": "sqlite_vectors", "Neo4j": "neo4j_vectors"}
     return request.getfixturevalue(fixtures[request.param])
+
+
+# -- memory
+
+
+class Remembered:
+    """A Memory over a test's graph, and a tenant that belongs to one test; its vectors stand where its graph does."""
+
+    def __init__(self, memory: Memory, graph: Graph, vectors: Any) -> None:
+        self.memory = memory
+        self.graph = graph
+        self.vectors = vectors
+        self.tenant = f"tenant-{secrets.token_hex(6)}"
+        self.ada = {"tenant": self.tenant, "user_id": "ada"}
+        self.bob = {"tenant": self.tenant, "user_id": "bob"}
+
+    async def texts(self, **more: Any) -> list[str]:
+        """Return what is remembered of Ada, in the order in which it was."""
+        return [each.memory for each in (await self.memory.get_all(**{**self.ada, **more})).results]
+
+    async def found(self, query: str, **more: Any) -> list[str]:
+        """Return what is found of Ada."""
+        return [hit.memory for hit in (await self.memory.search(query, **{**self.ada, **more})).results]
+
+    async def nodes(self) -> int:
+        """Return how many nodes there are of the tenant."""
+        given = {"mine": f'["{self.tenant}"'}
+        [row] = await self.graph.store.read("MATCH (n) WHERE n.owner STARTS WITH $mine RETURN count(n) AS n", given)
+        return row["n"]
+
+
+@asynccontextmanager
+async def memory_over(graph: Graph, directory: Any, **settings: Any) -> AsyncIterator[Remembered]:
+    """Lend a memory over a graph, and sweep it."""
+    vectors = settings.pop("vector_store", None) or SqliteVectorStore(directory / "vectors")
+    if "Neo4j" in graph.store.name and isinstance(vectors, SqliteVectorStore):
+        from perdure.stores.neo4j.vectors import Neo4jVectorStore  # noqa: PLC0415  needs the optional driver
+
+        vectors = Neo4jVectorStore(graph.store, label="SearchableMemory")
+    over = {"store": Borrowed(graph.store), "embedder": FakeEmbedder(), "memory": {"durability": "memory"}, **settings}
+    async with Memory(MemorySettings(vector_store=vectors, **over)) as memory:
+        remembered = Remembered(memory, graph, vectors)
+        yield remembered
+        await memory.delete_all(**remembered.ada)
+        await memory.delete_all(**remembered.bob)
+        await graph.store.write(
+            "MATCH (n) WHERE n.owner STARTS WITH $mine DETACH DELETE n", {"mine": f'["{remembered.tenant}"'}
+        )
+
+
+@pytest.fixture(params=[DIRECTORY, pytest.param(NEO4J, marks=pytest.mark.neo4j)])
+def memory_on(request) -> Graph:
+    """The graph of a memory, on each store."""
+    return request.getfixturevalue(FIXTURES[request.param])
+
+
+@pytest.fixture
+async def kept(memory_on, tmp_path) -> AsyncIterator[Remembered]:
+    """A memory on each store."""
+    async with memory_over(memory_on, tmp_path) as remembered:
+        yield remembered

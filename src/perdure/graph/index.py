@@ -12,17 +12,18 @@ are read from the graph, and goes when the index is made anew.
 import asyncio
 import contextlib
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import islice, takewhile
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, Self
 
 from perdure import ids
 from perdure.errors import PerdureError, StoreUnavailableError
-from perdure.graph.searchable import EFFECTS, KINDS, Effect, Found, found, kind_and_id, name_of, text_of, vector_record
+from perdure.graph.changes import Change, Cleared, Touched, changes_of
+from perdure.graph.searchable import EFFECTS, KINDS, Found, found, kind_and_id, name_of, text_of, vector_record
 from perdure.graph.statements import load
 from perdure.protocols import Embedder, GraphStore, VectorStore
-from perdure.records import Revision, VectorKind
+from perdure.records import Revision, VectorKind, VectorRecord
 from perdure.runtime.home import cancelled
 from perdure.telemetry import STORES
 from perdure.writes import Receipt
@@ -39,26 +40,6 @@ SECONDS_TO_TRY_AGAIN = 1.0
 SECONDS_TO_FINISH = 10.0
 SECONDS_BETWEEN_WARNINGS = 60.0
 Progress = Callable[[int, int], object]
-
-
-class Touched(NamedTuple):
-    """A record that was written or removed, which the graph says when it is looked at; its key is that of its node."""
-
-    owner: str
-    kind: VectorKind
-    key: str
-    marked: bool
-    """Whether the graph says so as well, should this be forgotten."""
-
-
-class Cleared(NamedTuple):
-    """Records of an owner that are gone: all of a session, or all."""
-
-    owner: str
-    session_id: str | None
-
-
-Change = Touched | Cleared
 
 
 class Index:
@@ -78,6 +59,7 @@ class Index:
         self._clearing: Counter[str] = Counter()
         self._noted: dict[VectorKind, dict[str, str]] = defaultdict(dict)
         self._newest_mark = ""
+        self._brought: Counter[str] = Counter()
         self._wake = asyncio.Event()
         self._moved = asyncio.Event()
         self._working = asyncio.Lock()
@@ -103,7 +85,7 @@ class Index:
 
     def follow(self, owner: str, statement: str, parameters: Mapping[str, Any], receipt: Receipt | None = None) -> None:
         """Take note of what a statement did, or will have done when `receipt` is settled."""
-        for change in _changes(owner, EFFECTS.get(statement, ()), parameters):
+        for change in changes_of(owner, EFFECTS.get(statement, ()), parameters):
             self._left[owner] += 1
             if receipt is None:
                 self._add(change)
@@ -148,6 +130,41 @@ class Index:
                 await self._moved.wait()
         if self._trouble is not None:
             raise self._trouble
+
+    def begin(self) -> None:
+        """Do now what an earlier process left undone, rather than with the first typed call."""
+        self._wake.set()
+
+    @contextlib.contextmanager
+    def bringing(self, keys: Collection[str]) -> Generator[None]:
+        """Have nothing taken for gone meanwhile that may be findable before it is in the graph."""
+        self._brought.update(list(keys))
+        try:
+            yield
+        finally:
+            self._brought -= Counter(list(keys))
+
+    async def put(self, records: Sequence[VectorRecord]) -> None:
+        """Make records findable at once, beside whatever else is to be indexed."""
+        self._newest_mark = ids.uuid7()
+        await self.vectors.upsert(records, mark=self._newest_mark if self._separate else None)
+
+    def is_put(self, kind: VectorKind, states: Mapping[str, str]) -> None:
+        """Take note that records, by the keys of their nodes, are findable in these states, and are in the graph."""
+        self._noted[kind].update(states)
+        if self._noted_count() >= NOTED_AT_ONCE:
+            self._wake.set()
+
+    def follow_records(self, owner: str, kind: VectorKind, keys: Iterable[str], receipt: Receipt) -> None:
+        """Take note of records that a write leaves in the graph and that are not findable yet."""
+        for key in keys:
+            self._left[owner] += 1
+            receipt.when_settled(partial(self._add, Touched(owner, kind, key, marked=True)))
+
+    async def remove(self, owner: str, kind: VectorKind, record_ids: Sequence[str]) -> None:
+        """Make records unfindable at once that are gone from the graph."""
+        if record_ids:
+            await self.vectors.delete(owner, [name_of(kind, each) for each in record_ids])
 
     async def forget(self, owner: str) -> None:
         """Have nothing of an owner in the vector store when this returns; what is on its way there goes behind it."""
@@ -205,6 +222,8 @@ class Index:
                 await self._follow()
             elif self._lagging:
                 await self._catch_up()
+            else:
+                await self._note_done(NOTED_AT_ONCE)
 
     @contextlib.contextmanager
     def _hurried(self) -> Generator[None]:
@@ -259,8 +278,9 @@ class Index:
             else:
                 by_kind[change.kind][change.key] = change.owner
         for kind, owners in by_kind.items():
+            brought = set(self._brought)
             stored = await self._index_kind(kind, list(owners))
-            await self._forget_others(kind, owners, stored)
+            await self._forget_others(kind, owners, stored | brought)
 
     async def _forget_others(self, kind: VectorKind, owners: Mapping[str, str], stored: Collection[str]) -> None:
         """Make those of some keys, each with its owner, unfindable that are not in the graph."""
@@ -279,8 +299,7 @@ class Index:
         texts = [text_of(each.record) for each in stored]
         vectors = await self.embedder.embed(texts)
         records = [vector_record(*parts) for parts in zip(stored, texts, vectors, strict=True)]
-        self._newest_mark = ids.uuid7()
-        await self.vectors.upsert(records, mark=self._newest_mark if self._separate else None)
+        await self.put(records)
         self._noted[kind].update({each.key: each.unindexed for each in stored if each.unindexed is not None})
         await self._note_done(NOTED_AT_ONCE)
         return {each.key for each in stored}
@@ -289,9 +308,12 @@ class Index:
         rows = await self._store.read(KINDS[kind].stored, {"ids": list(dict.fromkeys(keys))})
         return [found(kind, row["n"]) for row in rows]
 
+    def _noted_count(self) -> int:
+        return sum(map(len, self._noted.values()))
+
     async def _note_done(self, least: int) -> None:
         """Remove the marks of what is indexed, when they are that many."""
-        if sum(map(len, self._noted.values())) < least:
+        if self._noted_count() < least:
             return
         if self._separate and self._newest_mark:
             await self._store.write(TEXTS["set_mark"], {"mark": self._newest_mark})
@@ -358,19 +380,10 @@ class Index:
             for each in page:
                 kind, record_id = kind_and_id(each.id)
                 by_kind[kind][each.owner + record_id] = each.owner
+            brought = set(self._brought)
             for kind in KINDS.keys() & by_kind:
                 stored = {each.key for each in await self._stored(kind, by_kind[kind])}
-                await self._forget_others(kind, by_kind[kind], stored)
+                await self._forget_others(kind, by_kind[kind], stored | brought)
 
     async def _keys(self, statement: str) -> list[str]:
         return [row["id"] for row in await self._store.read(statement, {"limit": AT_ONCE})]
-
-
-def _changes(owner: str, effects: Sequence[Effect], parameters: Mapping[str, Any]) -> Iterator[Change]:
-    for effect in effects:
-        given = parameters.get(effect.parameter)
-        if effect.kind is None:
-            yield Cleared(owner, given and given.removeprefix(owner))
-            continue
-        for key in cast("list[str]", given if isinstance(given, list) else [given]):
-            yield Touched(owner, effect.kind, key, marked=not effect.removes)

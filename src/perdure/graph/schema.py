@@ -5,7 +5,7 @@ from perdure.graph.statements import load
 from perdure.protocols import GraphStore
 
 TEXTS = load("schema")
-VERSION = 1
+VERSION = 2
 _MADE = [text for text in TEXTS.values() if text.startswith("CREATE ")]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from perdure.graph.rows import record, trace_of
 from perdure.graph.scope import Scope
 from perdure.graph.statements import load
-from perdure.models import Entity, Fact, Message, Preference, Record, Timed, Trace
+from perdure.models import Entity, Fact, MemoryRecord, Message, Preference, Record, Timed, Trace
 from perdure.records import VectorKind, VectorRecord
 
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ KINDS: Mapping[VectorKind, Searchable] = {
     "trace": Searchable(
         Trace, TEXTS["traces"], TEXTS["unindexed_traces"], TEXTS["indexed_traces"], TEXTS["every_trace"],
     ),
+    "memory": Searchable(
+        MemoryRecord, TEXTS["memories"], TEXTS["unindexed_memories"], TEXTS["indexed_memories"], TEXTS["every_memory"],
+    ),
 }  # fmt: skip
 
 
@@ -55,6 +58,8 @@ def text_of(kept: Record) -> str:
     match kept:
         case Message(name=name, content=content):
             return f"{name}: {content}" if name else content
+        case MemoryRecord(name=name, memory=memory):
+            return f"{name}: {memory}" if name else memory
         case Entity(name=name, aliases=aliases, description=description):
             return "\n".join([", ".join([name, *aliases]), description or ""]).strip()
         case Fact(subject=subject, predicate=predicate, object=stated):
@@ -72,6 +77,8 @@ def metadata_of(kept: Record) -> Mapping[str, Any]:
     match kept:
         case Message(metadata=metadata, role=role):
             return {**metadata, "$role": role}
+        case MemoryRecord(metadata=metadata):
+            return metadata
         case Entity(type=kind):
             return {"$type": kind}
         case Trace(metadata=metadata, success=success):
@@ -85,7 +92,7 @@ class Found(NamedTuple):
 
     key: str
     kind: VectorKind
-    record: Message | Entity | Fact | Preference | Trace
+    record: Message | Entity | Fact | Preference | Trace | MemoryRecord
     unindexed: str | None
 
     @property
@@ -97,7 +104,7 @@ class Found(NamedTuple):
 def found(kind: VectorKind, node: dict[str, Any]) -> Found:
     """Return the record that a node holds."""
     kept = trace_of(node) if kind == "trace" else record(KINDS[kind].model, node)
-    if not isinstance(kept, Message | Entity | Fact | Preference | Trace):
+    if not isinstance(kept, Message | Entity | Fact | Preference | Trace | MemoryRecord):
         raise TypeError(kind)
     return Found(node["id"], kind, kept, node.get("unindexed"))
 
@@ -108,7 +115,7 @@ class Effect(NamedTuple):
     kind: VectorKind | None
     """None: to a session, or to all of an owner."""
     parameter: str
-    """Where the keys of the records stand among the statement's parameters."""
+    """Where the keys of the records stand among the statement's parameters: one, several, or in rows as their `id`."""
     removes: bool = False
 
 
@@ -131,6 +138,8 @@ EFFECTS: Mapping[str, Sequence[Effect]] = {
         ("facts", "delete_preference", Effect("preference", "id", removes=True)),
         ("reasoning", "start_trace", Effect("trace", "id")),
         ("reasoning", "complete_trace", Effect("trace", "id")),
+        ("memories", "remember", Effect("fact", "facts"), Effect("memory", "changed")),
+        ("memories", "forget", Effect("memory", "id", removes=True)),
         ("users", "conversations", Effect(None, "", removes=True)),
     ]
 }

@@ -140,10 +140,26 @@ class Graph:
         except StoreError as error:
             raise redacted(error, bound) from None
 
+    async def for_everybody(self, statement: str, parameters: dict[str, Any], *, writes: bool = False) -> Rows:
+        """Return the rows of a statement on nobody's behalf, when all that this client has queued is settled."""
+        await self._writer.flush()
+        run = self._store.write if writes else self._store.read
+        return await run(statement, parameters)
+
+    @property
+    def identity(self) -> str:
+        """A name that no other client has at the same time, and that the next one with the same journal has again."""
+        return self._writer.identity
+
     async def write(self, scope: Scope, statement: str, *, lane: str, **parameters: Any) -> Rows | None:
         """Run a statement in one transaction and return its rows; None when it is only queued, behind its lane."""
         if not self.deferred:
             return await self.write_now(scope, statement, **parameters)
+        await self.queue(scope, statement, lane=lane, **parameters)
+        return None
+
+    async def queue(self, scope: Scope, statement: str, *, lane: str, **parameters: Any) -> Receipt:
+        """Queue a statement behind its lane, and return the receipt when it is accepted."""
         given = _named(scope, statement, {"loud": True, **parameters})
         try:
             receipt = await self._writer.submit(statement, given, key=lane)  # which copies them
@@ -152,7 +168,7 @@ class Graph:
             raise
         self._remember(scope.owner, lane, receipt)
         self.index.follow(scope.owner, statement, given, receipt)
-        return None
+        return receipt
 
     async def write_now(self, scope: Scope, statement: str, **parameters: Any) -> Rows:
         """Run a statement in one transaction, whatever the mode, and return its rows."""

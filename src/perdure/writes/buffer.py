@@ -353,6 +353,11 @@ class BufferedWriter:
         return self._writing + self._acceptance.room.count
 
     @property
+    def identity(self) -> str:
+        """The journal's name: no other writer has it at the same time."""
+        return self._journal.identity
+
+    @property
     def is_buffered(self) -> bool:
         """Whether `submit` returns before the commit."""
         return self._settings.write_mode != "sync"

@@ -13,6 +13,9 @@ MATCH (n:Preference) WHERE n.id IN $ids RETURN n
 // -- traces --
 MATCH (n:Trace) WHERE n.id IN $ids RETURN n
 
+// -- memories --
+MATCH (n:Memory) WHERE n.id IN $ids RETURN n
+
 // -- unindexed_messages --
 MATCH (n:Message) WHERE n.unindexed > '' RETURN n.id AS id LIMIT $limit
 // -- unindexed_entities --
@@ -23,6 +26,8 @@ MATCH (n:Fact) WHERE n.unindexed > '' RETURN n.id AS id LIMIT $limit
 MATCH (n:Preference) WHERE n.unindexed > '' RETURN n.id AS id LIMIT $limit
 // -- unindexed_traces --
 MATCH (n:Trace) WHERE n.unindexed > '' RETURN n.id AS id LIMIT $limit
+// -- unindexed_memories --
+MATCH (n:Memory) WHERE n.unindexed > '' RETURN n.id AS id LIMIT $limit
 
 // -- indexed_messages --
 UNWIND $rows AS row MATCH (n:Message {id: row.id})
@@ -39,6 +44,9 @@ SET n.unindexed = CASE WHEN n.unindexed = row.unindexed THEN null ELSE n.unindex
 // -- indexed_traces --
 UNWIND $rows AS row MATCH (n:Trace {id: row.id})
 SET n.unindexed = CASE WHEN n.unindexed = row.unindexed THEN null ELSE n.unindexed END
+// -- indexed_memories --
+UNWIND $rows AS row MATCH (n:Memory {id: row.id})
+SET n.unindexed = CASE WHEN n.unindexed = row.unindexed THEN null ELSE n.unindexed END
 
 // -- every_message --
 MATCH (n:Message) WHERE n.owner > '' AND n.public_id > '' RETURN n.id AS id
@@ -50,6 +58,8 @@ MATCH (n:Fact) WHERE n.owner > '' AND n.public_id > '' RETURN n.id AS id
 MATCH (n:Preference) WHERE n.owner > '' AND n.public_id > '' RETURN n.id AS id
 // -- every_trace --
 MATCH (n:Trace) WHERE n.owner > '' AND n.public_id > '' RETURN n.id AS id
+// -- every_memory --
+MATCH (n:Memory) WHERE n.owner > '' AND n.public_id > '' RETURN n.id AS id
 
 // -- mark --
 MATCH (k:_PerdureSearch {id: 'search'}) RETURN k.mark AS mark

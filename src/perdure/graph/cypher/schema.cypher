@@ -39,6 +39,18 @@ CREATE CONSTRAINT perdure_fact IF NOT EXISTS FOR (n:Fact) REQUIRE n.id IS UNIQUE
 // -- preference_is_unique --
 CREATE CONSTRAINT perdure_preference IF NOT EXISTS FOR (n:Preference) REQUIRE n.id IS UNIQUE
 
+// -- memory_is_unique --
+CREATE CONSTRAINT perdure_memory IF NOT EXISTS FOR (n:Memory) REQUIRE n.id IS UNIQUE
+
+// -- memory_event_is_unique --
+CREATE CONSTRAINT perdure_memory_event IF NOT EXISTS FOR (n:MemoryEvent) REQUIRE n.id IS UNIQUE
+
+// -- speaker_is_unique --
+CREATE CONSTRAINT perdure_speaker IF NOT EXISTS FOR (n:Speaker) REQUIRE n.id IS UNIQUE
+
+// -- to_remember_is_unique --
+CREATE CONSTRAINT perdure_to_remember IF NOT EXISTS FOR (n:ToRemember) REQUIRE n.id IS UNIQUE
+
 // -- user_is_unique --
 CREATE CONSTRAINT perdure_user IF NOT EXISTS FOR (n:User) REQUIRE n.id IS UNIQUE
 
@@ -107,3 +119,24 @@ CREATE INDEX perdure_traces_not_indexed IF NOT EXISTS FOR (n:Trace) ON (n.uninde
 
 // -- search_is_unique --
 CREATE CONSTRAINT perdure_search IF NOT EXISTS FOR (n:_PerdureSearch) REQUIRE n.id IS UNIQUE
+
+// -- memories_by_owner --
+CREATE INDEX perdure_memory_owner IF NOT EXISTS FOR (n:Memory) ON (n.owner)
+
+// -- memories_by_slot --
+CREATE INDEX perdure_memory_slot IF NOT EXISTS FOR (n:Memory) ON (n.slot)
+
+// -- memories_by_place --
+CREATE INDEX perdure_memory_place IF NOT EXISTS FOR (n:Memory) ON (n.place)
+
+// -- memories_to_index --
+CREATE INDEX perdure_memories_not_indexed IF NOT EXISTS FOR (n:Memory) ON (n.unindexed)
+
+// -- memory_events_by_memory --
+CREATE INDEX perdure_memory_event_memory IF NOT EXISTS FOR (n:MemoryEvent) ON (n.memory_key)
+
+// -- memory_events_by_owner --
+CREATE INDEX perdure_memory_event_owner IF NOT EXISTS FOR (n:MemoryEvent) ON (n.owner)
+
+// -- speakers_by_owner --
+CREATE INDEX perdure_speaker_owner IF NOT EXISTS FOR (n:Speaker) ON (n.owner)

@@ -58,6 +58,30 @@ WITH n LIMIT $most
 DETACH DELETE n
 RETURN count(*) AS n
 
+// -- memories --
+MATCH (n:Memory {owner: $owner})
+WITH n LIMIT $most
+DETACH DELETE n
+RETURN count(*) AS n
+
+// -- history --
+MATCH (n:MemoryEvent {owner: $owner})
+WITH n LIMIT $most
+DETACH DELETE n
+RETURN count(*) AS n
+
+// -- speakers --
+MATCH (n:Speaker {owner: $owner})
+WITH n LIMIT $most
+DETACH DELETE n
+RETURN count(*) AS n
+
+// -- accepted --
+MATCH (n:ToRemember {owner: $owner})
+WITH n LIMIT $most
+DETACH DELETE n
+RETURN count(*) AS n
+
 // -- entities --
 MATCH (n:Entity {owner: $owner})
 WITH n LIMIT $most

@@ -1,0 +1,16 @@
+// What is about everybody's memories, on nobody's behalf.
+
+// -- owners --
+MATCH (n:Memory) WHERE n.owner > '' RETURN DISTINCT n.owner AS owner
+UNION
+MATCH (n:MemoryEvent) WHERE n.owner > '' RETURN DISTINCT n.owner AS owner
+UNION
+MATCH (n:Speaker) WHERE n.owner > '' RETURN DISTINCT n.owner AS owner
+
+// -- take --
+// What was said and is still to be remembered: one's own, and what nobody has seen to for long.
+MATCH (t:ToRemember)
+WHERE (t.taken_by = $taker OR t.taken_at < $stale) AND NOT t.id IN $held
+WITH t ORDER BY t.id LIMIT $limit
+SET t.taken_by = $taker, t.taken_at = $now
+RETURN t

@@ -1,0 +1,29 @@
+"""What is about everybody's memories: for emptying everything, and for going on where a process was stopped."""
+
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from perdure import ids
+from perdure.graph.scope import Scope
+from perdure.graph.statements import load
+from perdure.graph.writing import Graph
+
+TEXTS = load("everybody")
+STALE = timedelta(minutes=10)
+"""After how long another process's work is taken for left."""
+
+
+async def owners(graph: Graph) -> list[Scope]:
+    """Return everybody who has memories, or a history of them."""
+    rows = await graph.for_everybody(TEXTS["owners"], {})
+    found = [json.loads(row["owner"]) for row in rows]
+    return [Scope(tenant=tenant, user_id=user_id) for tenant, user_id in found]
+
+
+async def take(graph: Graph, taker: str, held: Sequence[str], limit: int) -> list[dict[str, Any]]:
+    """Become the one who sees to what is still to be remembered, but for what is `held` already; return some of it."""
+    now = ids.now()
+    given = {"taker": taker, "held": list(held), "limit": limit, "now": now, "stale": now - STALE}
+    return [row["t"] for row in await graph.for_everybody(TEXTS["take"], given, writes=True)]

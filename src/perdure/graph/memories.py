@@ -1,0 +1,258 @@
+"""What `Memory` keeps in the graph: remembered statements, what they mention, and their history."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from perdure import ids
+from perdure.graph.everybody import owners, take
+from perdure.graph.names import MAX_NAME_LENGTH, name_key
+from perdure.graph.rows import properties, record
+from perdure.graph.scope import Scope
+from perdure.graph.statements import load
+from perdure.graph.writing import Graph
+from perdure.models import DeletionReport, Fact, MemoryEvent, MemoryEventName, MemoryRecord
+from perdure.writes import Receipt
+
+TEXTS = load("memories")
+AT_ONCE = 5_000
+"""Memories that are removed in one transaction."""
+MANY_SPEAKERS = 200
+MADE_BY_MEMORY = "memory:"
+"""What the `source` of a fact begins with that stands for a relation found by `Memory`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A memory as it stands in the graph, with what only decisions and rankings look at."""
+
+    record: MemoryRecord
+    slot: str | None = None
+    answer: str | None = None
+    place: tuple[str, int] | None = None
+    """The chat it was said in, and its number there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What is to become of one memory, and what its history says of that: a new one, or a change of another."""
+
+    record: MemoryRecord
+    event: MemoryEventName | None
+    """None: nothing that its history would tell."""
+    previous: str | None = None
+    changes: Mapping[str, Any] | None = None
+    """For one that is there: the properties that change. None: it is new."""
+    slot: str | None = None
+    answer: str | None = None
+    place: tuple[str, int] | None = None
+    mentions: Sequence[str] = ()
+    moment: str = field(default_factory=ids.uuid7)
+
+
+class Memories:
+    """Reads and writes remembered statements, for one scope a call."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+
+    async def accept(self, whose: Scope, said: str) -> str:
+        """Queue what was said, as one text, to be remembered later; return its name when it is accepted."""
+        name = ids.uuid7()
+        entry = {**whose.ids(), "said": said, "taken_by": self._graph.identity, "taken_at": ids.now()}
+        kept = {key: value for key, value in entry.items() if value is not None}
+        given: dict[str, Any] = {"id": whose.key(name), "entry": {**kept, "public_id": name}}
+        await self._graph.queue(whose, TEXTS["accept"], lane=lane_of(whose), **given)
+        return name
+
+    async def to_remember(self, held: Sequence[str], limit: int) -> list[tuple[Scope, str, str]]:
+        """Return what was accepted and is still to be remembered: whose, its name, and what was said."""
+        rows = await take(self._graph, self._graph.identity, held, limit)
+        return [(_scope(row), row["public_id"], row["said"]) for row in rows]
+
+    async def remember(
+        self, whose: Scope, written: Sequence[Written], facts: Sequence[Fact], revision: str, accepted: str | None
+    ) -> Receipt:
+        """Queue all of one call, to be in the graph as a whole or not at all; return when it is accepted.
+
+        `accepted` is the name under which what was said was accepted before; it is done with.
+        """
+        speakers = {each.record.name for each in written if each.changes is None and each.record.name}
+        return await self._graph.queue(
+            whose,
+            TEXTS["remember"],
+            lane=lane_of(whose),
+            added=[_added_row(whose, each) for each in written if each.changes is None],
+            changed=[_row(whose, each, each.changes) for each in written if each.changes is not None],
+            facts=[_fact_row(whose, fact) for fact in facts],
+            speakers=[_speaker_row(whose, name) for name in sorted(speakers)],
+            revision=revision,
+            accepted="" if accepted is None else whose.key(accepted),
+        )
+
+    async def related(self, whose: Scope, memory_ids: Sequence[str], slots: Sequence[str]) -> list[Stored]:
+        """Return what is in the graph of these ids, and of what answers these slots of exactly this scope."""
+        given: dict[str, Any] = {"ids": _keys(whose, memory_ids), "slots": [slot_key(whose, slot) for slot in slots]}
+        rows = await self._graph.read(whose, TEXTS["related"], lane=UNORDERED, **given)
+        return [_stored(row["m"]) for row in rows]
+
+    async def get(self, whose: Scope, memory_ids: Sequence[str], *, settled: bool = False) -> list[Stored]:
+        """Return the memories of these ids that there are, in no order; `settled` waits for what this client queued."""
+        lane = lane_of(whose) if settled else UNORDERED
+        rows = await self._graph.read(whose, TEXTS["memories"], lane=lane, ids=_keys(whose, memory_ids))
+        return [_stored(row["m"]) for row in rows]
+
+    async def neighbours(self, whose: Scope, places: Sequence[tuple[str, int]]) -> list[Stored]:
+        """Return what stands at these places of chats."""
+        texts = [place_text(place) for place in places]
+        rows = await self._graph.read(whose, TEXTS["neighbours"], lane=UNORDERED, places=texts)
+        return [_stored(row["m"]) for row in rows]
+
+    async def mentioning(self, whose: Scope, names: Sequence[str], limit: int) -> list[str]:
+        """Return the ids of the newest memories that mention one of these names."""
+        given: dict[str, Any] = {"names": [name_key(whose, name) for name in names], "limit": limit}
+        return [row["id"] for row in await self._graph.read(whose, TEXTS["mentioning"], lane=UNORDERED, **given)]
+
+    async def speakers(self, whose: Scope) -> list[str]:
+        """Return the names of those whose words are remembered."""
+        rows = await self._graph.read(whose, TEXTS["speakers"], lane=UNORDERED, limit=MANY_SPEAKERS)
+        return [row["name"] for row in rows]
+
+    async def page(self, whose: Scope, after: str, limit: int, *, expired: bool) -> list[tuple[str, MemoryRecord]]:
+        """Return memories in the order in which they were made, each with the mark that the next page begins after."""
+        given: dict[str, Any] = {"after": after, "limit": limit, "expired": expired}
+        rows = await self._graph.read(whose, TEXTS["page"], lane=lane_of(whose), **given)
+        return [(row["m"]["sort"], record(MemoryRecord, row["m"])) for row in rows]
+
+    async def history(self, whose: Scope, memory_id: str) -> list[MemoryEvent]:
+        """Return what became of a memory, oldest first."""
+        rows = await self._graph.read(whose, TEXTS["history"], lane=lane_of(whose), memory=whose.key(memory_id))
+        return [record(MemoryEvent, row["e"]) for row in rows]
+
+    async def forget(self, whose: Scope, memory_id: str) -> bool:
+        """Remove one memory, and note that in its history; return whether there was one."""
+        event = MemoryEvent(id=ids.uuid7(), memory_id=memory_id, event="DELETE", created_at=ids.now(), **whose.ids())
+        given: dict[str, Any] = {"id": whose.key(memory_id), "event": _event_row(whose, event)}
+        return bool(await self._graph.write_now(whose, TEXTS["forget"], **given))
+
+    async def forget_all(self, whose: Scope) -> DeletionReport:
+        """Remove every memory of a scope with its history, and what was noted with them; return how many that were."""
+        await self._graph.settled(whose.owner)
+        return DeletionReport(
+            memories=await self._forget(whose, TEXTS["forget_memories"], "memory"),
+            facts=await self._forget(whose, TEXTS["forget_facts"], "fact"),
+            history=await self._forget(whose, TEXTS["forget_history"], None),
+            speakers=await self._forget(whose, TEXTS["forget_speakers"], None),
+            accepted=await self._forget(whose, TEXTS["forget_accepted"], None),
+        )
+
+    async def forget_everybody(self) -> DeletionReport:
+        """Do that for every owner."""
+        total = DeletionReport()
+        for whose in await owners(self._graph):
+            gone = await self.forget_all(whose)
+            total = DeletionReport(**{name: getattr(total, name) + count for name, count in gone})
+        return total
+
+    async def _forget(self, whose: Scope, statement: str, kind: Any) -> int:
+        count = 0
+        while True:
+            [row] = await self._graph.write_now(whose, statement, most=AT_ONCE)
+            if kind is not None:
+                await self._graph.index.remove(whose.owner, kind, row["ids"])
+            count += len(row["ids"])
+            if len(row["ids"]) < AT_ONCE:
+                return count
+
+
+UNORDERED = "-"
+"""A lane that has no writes: reads of it wait for nothing."""
+
+
+def lane_of(whose: Scope) -> str:
+    """Return the lane that a scope's memories are written in."""
+    return f"{whose.owner}/memories"
+
+
+def scope_key(whose: Scope) -> str:
+    """Return a scope as one text that no other scope has."""
+    return json.dumps(list(whose.ids().values()), ensure_ascii=False, separators=(",", ":"))
+
+
+def slot_key(whose: Scope, slot: str) -> str:
+    """Return what a slot of exactly this scope is called in the graph."""
+    return f"{scope_key(whose)}{slot}"
+
+
+def place_text(place: tuple[str, int]) -> str:
+    """Return a place in a chat as one text."""
+    return f"{place[0]}:{place[1]}"
+
+
+def of_record(whose: Scope, found: MemoryRecord) -> Scope:
+    """Return the scope that a memory of an owner was made in."""
+    return replace(whose, agent_id=found.agent_id, run_id=found.run_id)
+
+
+def _keys(whose: Scope, memory_ids: Sequence[str]) -> list[str]:
+    return [whose.key(each) for each in memory_ids]
+
+
+def _added_row(whose: Scope, written: Written) -> dict[str, Any]:
+    extra = {
+        "sort": written.moment,
+        "slot": None if written.slot is None else slot_key(whose, written.slot),
+        "answer": written.answer,
+        "place": None if written.place is None else place_text(written.place),
+    }
+    more = {name: value for name, value in extra.items() if value is not None}
+    mentions = sorted({name_key(whose, name) for name in written.mentions if len(name) <= MAX_NAME_LENGTH})
+    return {**_row(whose, written, {**properties(written.record), **more}), "mentions": mentions}
+
+
+def _row(whose: Scope, written: Written, kept: Mapping[str, Any]) -> dict[str, Any]:
+    events = [] if written.event is None else [_event_row(whose, _event(whose, written, written.event))]
+    return {"id": whose.key(written.record.id), "memory": dict(kept), "events": events}
+
+
+def _event(whose: Scope, written: Written, event: MemoryEventName) -> MemoryEvent:
+    kept = written.record
+    return MemoryEvent(
+        id=written.moment, memory_id=kept.id, event=event, memory=kept.memory, previous=written.previous,
+        created_at=kept.updated_at, **whose.ids(),
+    )  # fmt: skip
+
+
+def _event_row(whose: Scope, noted: MemoryEvent) -> dict[str, Any]:
+    key = whose.key(f"{noted.memory_id}/{noted.id}")
+    return {**properties(noted), "id": key, "memory_key": whose.key(noted.memory_id)}
+
+
+def _fact_row(whose: Scope, fact: Fact) -> dict[str, Any]:
+    objects = [name_key(whose, fact.object)] if len(fact.object) <= MAX_NAME_LENGTH else []
+    subjects = [name_key(whose, fact.subject)]
+    return {"id": whose.key(fact.id), "fact": properties(fact), "subjects": subjects, "objects": objects}
+
+
+def _speaker_row(whose: Scope, name: str) -> dict[str, Any]:
+    ids_of = {key: value for key, value in whose.ids().items() if value is not None}
+    return {**ids_of, "id": whose.key(f"{scope_key(whose)}{name}"), "name": name}
+
+
+def _stored(node: dict[str, Any]) -> Stored:
+    found = record(MemoryRecord, node)
+    slot = node.get("slot")
+    place = node.get("place")
+    chat, _, number = (place or "").rpartition(":")
+    whose = Scope(found.tenant, found.user_id, found.agent_id, found.run_id)
+    return Stored(
+        found,
+        None if slot is None else slot.removeprefix(scope_key(whose)),
+        node.get("answer"),
+        (chat, int(number)) if place else None,
+    )
+
+
+def _scope(node: Mapping[str, Any]) -> Scope:
+    return Scope(node.get("tenant"), node.get("user_id"), node.get("agent_id"), node.get("run_id"))

@@ -1,0 +1,155 @@
+"""From decisions to what is written: which memories there will be, which change, and what the caller is told."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from perdure import ids
+from perdure.graph.memories import MADE_BY_MEMORY, Stored, Written, scope_key
+from perdure.graph.scope import Scope
+from perdure.models import Fact, MemoryRecord
+from perdure.pipelines.identity import memory_id
+from perdure.pipelines.statements import Decision, Existing, Extracted, Relation
+from perdure.plain import encode
+from perdure.results import Remembered
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that one call writes."""
+
+    written: tuple[Written, ...]
+    facts: tuple[Fact, ...]
+    results: tuple[Remembered, ...]
+    added: tuple[tuple[int, Written], ...]
+    """The new memories, each with the number of its statement."""
+
+
+def existing_of(stored: Stored) -> Existing:
+    """Return what a decision needs to know of a memory."""
+    kept = stored.record
+    return Existing(
+        id=kept.id,
+        text=kept.memory,
+        said_at=kept.observed_at,
+        name=kept.name,
+        slot=stored.slot,
+        value=stored.answer,
+        expired=kept.expired_at is not None,
+        in_own_words=kept.role is not None,
+    )
+
+
+def plan(whose: Scope, found: Extracted, decisions: Sequence[Decision]) -> Plan:
+    """Return what is to be written of decisions, in their order."""
+    return _Planner(whose, found).plan(decisions)
+
+
+class _Planner:
+    """Makes one plan."""
+
+    def __init__(self, whose: Scope, found: Extracted) -> None:
+        self._whose = whose
+        self._found = found
+        self._numbers = {id(statement): number for number, statement in enumerate(found.statements)}
+        self._now = ids.now()
+        self._chat = ids.uuid7()
+        self._written: list[Written] = []
+        self._results: list[Remembered] = []
+        self._added: list[tuple[int, Written]] = []
+
+    def plan(self, decisions: Sequence[Decision]) -> Plan:
+        for decision in decisions:
+            self._take(decision)
+        source = self._results[0].id if self._results else ""
+        facts = tuple(self._fact(relation, source) for relation in self._found.relations)
+        return Plan(tuple(self._written), facts, tuple(self._results), tuple(self._added))
+
+    def _take(self, decision: Decision) -> None:
+        earlier = decision.existing
+        for old in decision.replaces:
+            self._expire(old, decision)
+        if earlier is None:
+            self._add(decision)
+        elif decision.memory != earlier:
+            self._change(decision, earlier)
+        previous = decision.replaces[-1].text if decision.replaces else None
+        if decision.event == "UPDATE" and earlier is not None:
+            previous = earlier.text
+        self._results.append(
+            Remembered(id=decision.id, memory=decision.memory.text, event=decision.event, previous=previous)
+        )
+
+    def _add(self, decision: Decision) -> None:
+        statement, number = decision.statement, self._numbers[id(decision.statement)]
+        written = Written(
+            self._record(decision),
+            "SUPERSEDE" if decision.replaces else "ADD",
+            decision.replaces[-1].text if decision.replaces else None,
+            slot=statement.slot,
+            answer=statement.value,
+            place=None if statement.role is None else (self._chat, number),
+            mentions=statement.entities,
+        )
+        self._written.append(written)
+        self._added.append((number, written))
+
+    def _record(self, decision: Decision) -> MemoryRecord:
+        statement, outdated = decision.statement, decision.outdated
+        over: dict[str, Any] = {}
+        if outdated is not None:
+            over = {"expired_at": self._now, "valid_until": outdated.said_at, "replaced_by": outdated.id}
+        return MemoryRecord(
+            id=decision.id,
+            memory=statement.text,
+            name=statement.name,
+            role=statement.role,
+            metadata=dict(statement.metadata),
+            observed_at=statement.said_at,
+            valid_from=statement.happened_at,
+            created_at=self._now,
+            updated_at=self._now,
+            **over,
+            **self._whose.ids(),
+        )
+
+    def _change(self, decision: Decision, earlier: Existing) -> None:
+        """Write what is different about a memory that is there: its words, its answer, or that it is valid again."""
+        after = decision.memory
+        changes: dict[str, Any] = {"memory": after.text, "observed_at": after.said_at, "updated_at": self._now}
+        if earlier.expired and not after.expired:
+            changes |= {"expired_at": None, "valid_until": None, "replaced_by": None, "answer": after.value}
+        event = None if decision.event == "NONE" else decision.event
+        self._written.append(Written(self._known(after), event, earlier.text, changes))
+
+    def _expire(self, old: Existing, decision: Decision) -> None:
+        statement = decision.statement
+        changes = {
+            "expired_at": self._now,
+            "valid_until": statement.happened_at or statement.said_at,
+            "replaced_by": decision.id,
+            "updated_at": self._now,
+        }
+        replaced = Written(self._known(old, text=statement.text), "SUPERSEDE", old.text, changes)
+        self._written.append(replaced)
+
+    def _known(self, memory: Existing, text: str | None = None) -> MemoryRecord:
+        return MemoryRecord(
+            id=memory.id,
+            memory=memory.text if text is None else text,
+            observed_at=memory.said_at,
+            created_at=self._now,
+            updated_at=self._now,
+        )
+
+    def _fact(self, relation: Relation, source: str) -> Fact:
+        said = encode([relation.source, relation.relation, relation.target])
+        return Fact(
+            id=memory_id(scope_key(self._whose), said),
+            subject=relation.source,
+            predicate=relation.relation,
+            object=relation.target,
+            source=f"{MADE_BY_MEMORY}{source}",
+            created_at=self._now,
+            **self._whose.ids(),
+        )
