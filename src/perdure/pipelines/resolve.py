@@ -98,9 +98,10 @@ def _decide(statement: Statement, known: _Known) -> Decision:
     rivals = [memory for memory in answers if memory != same and _contradicts(statement, memory)]
     replaces = tuple(memory for memory in rivals if not memory.expired and memory.said_at <= statement.said_at)
     outdated = next((memory for memory in rivals if memory.said_at > statement.said_at), None)
-    if same is not None:
-        return _said_before(statement, same, replaces, outdated)
     twins = [memory for memory in answers if _says_it(memory, statement)] if statement.role is None else []
+    back = same is not None and same.expired and same.said_at < statement.said_at
+    if same is not None and not (back and twins):
+        return _said_before(statement, same, replaces, outdated)
     if twins:
         return _merged(statement, twins)
     memory = replace(known.new(statement), expired=outdated is not None)
@@ -111,17 +112,19 @@ def _said_before(
     statement: Statement, same: Existing, replaces: tuple[Existing, ...], outdated: Existing | None
 ) -> Decision:
     """Decide about words that a memory has already."""
+    again = _said_again(same, statement)
     stays_expired = same.expired and (outdated is not None or statement.said_at <= same.said_at)
-    if stays_expired or not (same.expired or replaces):
-        return Decision("NONE", statement, _said_again(same, statement), existing=same)
-    valid = replace(
-        same,
-        said_at=max(same.said_at, statement.said_at),
-        slot=statement.slot or same.slot,
-        value=statement.value or same.value,
-        expired=False,
-    )
-    return _kept(Decision("ADD", statement, valid, existing=same, replaces=replaces))
+    if not replaces and (stays_expired or not same.expired):
+        return Decision("NONE", statement, again, existing=same)
+    if not stays_expired:
+        again = replace(
+            again,
+            said_at=max(same.said_at, statement.said_at),
+            slot=statement.slot or same.slot,
+            value=statement.value or same.value,
+            expired=False,
+        )
+    return _kept(Decision("ADD", statement, again, existing=same, replaces=replaces, outdated=outdated))
 
 
 def _merged(statement: Statement, twins: Sequence[Existing]) -> Decision:
