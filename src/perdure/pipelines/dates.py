@@ -4,7 +4,7 @@ What could be many things is passed over: "may" and "march" in small letters, a 
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import NamedTuple
@@ -13,8 +13,8 @@ LOOKED_AT = 4000
 """Characters of a text that are looked at."""
 MOST_SPANS = 16
 
-_MONTHS: list[str] = "january february march april may june july august september october november december".split()
-_DAYS: list[str] = "monday tuesday wednesday thursday friday saturday sunday".split()
+_MONTHS: Sequence[str] = "january february march april may june july august september october november december".split()
+_DAYS: Sequence[str] = "monday tuesday wednesday thursday friday saturday sunday".split()
 _COUNTS = {
     word: number
     for number, words in enumerate(
@@ -55,8 +55,8 @@ _UNITS = "day days night week weeks weekend month months year years".split()
 _NEAR_DAYS = "yesterday today tonight tomorrow".split()
 _TELLING = frozenset([*_MONTHS, *_SHORT_MONTHS, *_DAYS, *_UNITS, *_NEAR_DAYS])
 """Of these one must be there, or a year: all else is not looked at any closer."""
-_LEADING = """the last past previous next coming this in on of since until till by during early mid late from around before
-    after between and year back""".split()
+_LEADING = """the last past previous next coming this in on of since until till by during early mid late from around
+    before after between and year back""".split()
 _OPENING = frozenset([*_MONTHS, *_SHORT_MONTHS, *_NEAR_DAYS, *_COUNTS, *_LEADING])
 _NEAR = {"yesterday": -1, "today": 0, "tonight": 0, "tomorrow": 1}
 _LATER = ("next", "coming")
