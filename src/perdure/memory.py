@@ -96,7 +96,9 @@ class Memory:
         index.begin()
         adding = Adding(memories, index, bounds, language_model(self.settings, bounds), self._tasks)
         adding.inbox.resume()
-        return _Parts(memories, adding, Searching(memories, index, bounds, reranker(self.settings, bounds)))
+        return _Parts(
+            memories, adding, Searching(memories, index, bounds, reranker(self.settings, bounds), adding.speakers)
+        )
 
     async def flush(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109  as the client's
         """Wait until what was accepted before is remembered, at most `timeout` seconds; return whether it is."""

@@ -17,6 +17,7 @@ from perdure.pipelines.extract import extract
 from perdure.pipelines.inbox import Inbox
 from perdure.pipelines.planning import Plan, existing_of, plan
 from perdure.pipelines.resolve import id_of, resolve
+from perdure.pipelines.speakers import Speakers
 from perdure.pipelines.statements import Decision, Existing, Extracted, Turn
 from perdure.protocols import LanguageModel
 from perdure.records import VectorRecord
@@ -46,6 +47,7 @@ class Adding:
         self._model = model
         self._tasks = tasks
         self._claims = Claims()
+        self.speakers = Speakers(memories)
         self.inbox = Inbox(memories, tasks, self._remember)
 
     async def add(self, whose: Scope, turns: Sequence[Turn], *, infer: bool) -> AddResult:
@@ -149,6 +151,8 @@ class Adding:
             self._claims.lose(claims)
             raise
         self._claims.accept(claims, receipt)
+        if any(written.record.name for _, written in planned.added):
+            self.speakers.forget()
         sides = ON_ITS_WAY
         try:
             sides = await self._both(whose, planned, vectors, revision, receipt)

@@ -1,25 +1,34 @@
 """Finding: by meaning, by words and by what is mentioned at the same time, put into one order."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from perdure import ids
 from perdure.errors import ProviderError
-from perdure.filters import Filter
+from perdure.filters import Filter, matches
 from perdure.graph.index import Index
-from perdure.graph.memories import Memories
+from perdure.graph.memories import Memories, Stored
 from perdure.graph.scope import Scope
 from perdure.graph.searchable import kind_and_id
+from perdure.pipelines.fuse import Candidate, Ranked, rank
+from perdure.pipelines.mentions import names
+from perdure.pipelines.question import Question, understood
+from perdure.pipelines.speakers import Speakers
 from perdure.protocols import Reranker
-from perdure.ranking import fuse
 from perdure.records import MAX_HITS, VectorHit, VectorQuery
 from perdure.results import MemoryHit, SearchResult
 from perdure.runtime.limits import Limits
+from perdure.runtime.together import both
 
 if TYPE_CHECKING:
     from numpy import float32
     from numpy.typing import NDArray
 
 CANDIDATES = 50
+MENTIONING = 50
+"""Memories that mention a name of the query and are looked at for that alone."""
+AROUND = (-2, -1, 1, 2)
+"""Which turns around a hit are looked at."""
 
 
 class Wanted(NamedTuple):
@@ -36,19 +45,23 @@ class Wanted(NamedTuple):
 class Searching:
     """The steps of `Memory.search`, in order."""
 
-    def __init__(self, memories: Memories, index: Index, limits: Limits, reranker: Reranker | None) -> None:
+    def __init__(
+        self, memories: Memories, index: Index, limits: Limits, reranker: Reranker | None, speakers: Speakers
+    ) -> None:
         self._memories = memories
         self._index = index
         self._limits = limits
         self._reranker = reranker
+        self._speakers = speakers
 
     async def search(self, whose: Scope, wanted: Wanted) -> SearchResult:
         """Return what fits best, best first."""
-        vector = await self._meaning(wanted.query)
+        question = understood(wanted.query, await self._speakers.of(whose), ids.now())
+        vector, mentioning = await both(self._meaning(question.text), self._mentioning(whose, wanted.query))
         depth = max(CANDIDATES, wanted.limit)
         while True:
-            hits = await self._candidates(whose, wanted, vector, depth)
-            found = await self._ranked(whose, wanted, hits)
+            hits = await self._hits(whose, wanted, question, vector, depth)
+            found = await self._ranked(whose, wanted, question, hits, mentioning)
             if len(found) >= wanted.limit or len(hits) < depth or depth >= MAX_HITS:
                 return await self._reranked(wanted, found)
             depth = min(4 * depth, MAX_HITS)
@@ -57,13 +70,20 @@ class Searching:
         [vector] = await self._limits.embedder.run(lambda: self._index.embedder.embed([text]))
         return vector
 
-    async def _candidates(
-        self, whose: Scope, wanted: Wanted, vector: "NDArray[float32]", depth: int
+    async def _mentioning(self, whose: Scope, query: str) -> Sequence[str]:
+        """Return the ids of memories that mention a name of the query."""
+        named = names(query)
+        if not named:
+            return []
+        return await self._limits.store.run(lambda: self._memories.mentioning(whose, named, MENTIONING))
+
+    async def _hits(
+        self, whose: Scope, wanted: Wanted, question: Question, vector: "NDArray[float32]", depth: int
     ) -> Sequence[VectorHit]:
         query = VectorQuery(
             owner=whose.owner,
             vector=vector,
-            text=wanted.query,
+            text=question.text,
             kinds=("memory",),
             agent_id=whose.agent_id,
             run_id=whose.run_id,
@@ -72,32 +92,73 @@ class Searching:
         )
         return await self._limits.store.run(lambda: self._index.vectors.search(query))
 
-    async def _ranked(self, whose: Scope, wanted: Wanted, hits: Sequence[VectorHit]) -> list[MemoryHit]:
-        ranked = [one for one in fuse(hits) if wanted.threshold is None or one.hit.dense >= wanted.threshold]
-        names = [kind_and_id(one.hit.id)[1] for one in ranked]
-        stored = {each.record.id: each.record for each in await self._memories.get(whose, names)}
+    async def _ranked(
+        self, whose: Scope, wanted: Wanted, question: Question, hits: Sequence[VectorHit], mentioning: Sequence[str]
+    ) -> list[MemoryHit]:
+        """Return what is wanted of the hits, of what mentions a name, and of what stands beside a hit, best first."""
+        scores = {kind_and_id(hit.id)[1]: hit for hit in hits}
+        wanted_ids = list(dict.fromkeys([*scores, *mentioning]))
+        stored = await self._limits.store.run(lambda: self._memories.get(whose, wanted_ids))
+        known = {each.record.id: each for each in stored} | await self._beside(whose, stored)
+        valid = [each for each in known.values() if each.record.expired_at is None]
+        mentions = set(mentioning)
+        ranked = rank(question, [_candidate(each, scores, mentions) for each in valid])
         return [
-            MemoryHit(
-                **dict(stored[name]),
-                score=one.score,
-                why={"meaning": one.dense_share, "words": one.words_share, "cosine": one.hit.dense}
-                if wanted.explain
-                else None,
-            )
-            for name, one in zip(names, ranked, strict=True)
-            if name in stored and stored[name].expired_at is None
+            _hit(known[one.candidate.id], one, explain=wanted.explain)
+            for one in ranked
+            if _is_wanted(known[one.candidate.id], one, wanted)
         ]
+
+    async def _beside(self, whose: Scope, stored: Sequence[Stored]) -> dict[str, Stored]:
+        """Return the turns around some, where people talk to each other."""
+        there = {each.place for each in stored}
+        talked = [each.place for each in stored if each.place is not None and each.record.name]
+        places = {(chat, number + step) for chat, number in talked for step in AROUND if number + step >= 0} - there
+        if not places:
+            return {}
+        found = await self._limits.store.run(lambda: self._memories.neighbours(whose, sorted(places)))
+        return {each.record.id: each for each in found}
 
     async def _reranked(self, wanted: Wanted, found: Sequence[MemoryHit]) -> SearchResult:
         """Return the best in the reranker's order, or in ours where it cannot say."""
         reranker = self._reranker
         if not wanted.rerank or reranker is None or not found:
             return SearchResult(results=list(found[: wanted.limit]))
-        texts = [hit.memory for hit in found]
+        first = found[: max(CANDIDATES, wanted.limit)]
+        texts = [hit.memory for hit in first]
         try:
             scores = await self._limits.reranker.run(lambda: reranker.rerank(wanted.query, texts))
         except ProviderError as error:
             return SearchResult(results=list(found[: wanted.limit]), rerank_error=error)
-        best = sorted(zip(scores, found, strict=True), key=lambda pair: -pair[0])
+        best = sorted(zip(scores, first, strict=True), key=lambda pair: -pair[0])
         hits = [hit.model_copy(update={"score": float(score)}) for score, hit in best[: wanted.limit]]
         return SearchResult(results=hits)
+
+
+def _candidate(stored: Stored, scores: Mapping[str, VectorHit], mentions: Collection[str]) -> Candidate:
+    kept = stored.record
+    hit = scores.get(kept.id)
+    return Candidate(
+        id=kept.id,
+        text=kept.memory,
+        said_at=kept.observed_at,
+        dense=None if hit is None else hit.dense,
+        words=0.0 if hit is None else hit.words,
+        name=kept.name,
+        role=kept.role,
+        place=stored.place,
+        mentioned=kept.id in mentions,
+    )
+
+
+def _is_wanted(stored: Stored, one: Ranked, wanted: Wanted) -> bool:
+    """Return whether a candidate may be a hit: those that were not looked for may be anything."""
+    dense = one.candidate.dense
+    if wanted.threshold is not None and (dense is None or dense < wanted.threshold):
+        return False
+    return dense is not None or matches(wanted.filter, stored.record.metadata)
+
+
+def _hit(stored: Stored, one: Ranked, *, explain: bool) -> MemoryHit:
+    why = {**one.why, "cosine": one.candidate.dense, "word_score": one.candidate.words} if explain else None
+    return MemoryHit(**dict(stored.record), score=one.score, why=why)
