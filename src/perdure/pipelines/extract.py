@@ -1,11 +1,123 @@
-"""What a language model finds worth remembering."""
+"""What is worth remembering of what was said, found by a language model in one call."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.resources import files
 
-from perdure.pipelines.statements import Extracted, Turn
+from perdure.errors import InputError
+from perdure.pipelines.answer import SCHEMA, Answer, Found, read_answer
+from perdure.pipelines.identity import speaker
+from perdure.pipelines.mentions import MOST_NAMES
+from perdure.pipelines.recalled import said_anew
+from perdure.pipelines.statements import Extracted, Relation, Statement, Turn
 from perdure.protocols import LanguageModel
 
+PROMPT = (files("perdure.pipelines") / "prompts" / "extract.md").read_text(encoding="utf-8")
+"""What a language model is told to do."""
+MAX_CHARACTERS = 100_000
+"""Of one call's turns together: what a language model reads well in one go."""
+_ESCAPED = {ord(character): f"\\u{ord(character):04x}" for character in "<\x85\u2028\u2029"}
+"""What could end the fence or a line, and JSON would leave as it is."""
 
-async def extract(model: LanguageModel, turns: Sequence[Turn]) -> Extracted:
-    """Return what a model finds."""
-    raise NotImplementedError(model, turns)
+
+async def extract(turns: Sequence[Turn], model: LanguageModel) -> Extracted:
+    """Return the statements and relations that a language model finds in turns.
+
+    It is asked once, and not at all where nothing is left besides turns of the system, blank ones and memories that
+    were recalled for a prompt. Each statement has the time, the speaker and the metadata of the turn that says it.
+
+    Raises InputError, before the model is asked, for more than `MAX_CHARACTERS` or for what is not text;
+    ProviderOutputError for an answer that cannot be read, as a whole; and what the model raises.
+    """
+    heard = said_anew(turns)
+    if not heard:
+        return Extracted()
+    answer = await model.complete(messages(heard), schema=SCHEMA)
+    return _extracted(read_answer(answer, model.name), heard)
+
+
+def messages(heard: Sequence[Turn]) -> list[dict[str, str]]:
+    """Return what the model is asked: what to do, and the turns as data, one JSON object a line.
+
+    No text can end the fence around the turns or begin a turn of its own: as JSON it has no line breaks and no `<`.
+    """
+    _check(heard)
+    turns = (json.dumps(_shown(number, turn), ensure_ascii=False) for number, turn in enumerate(heard, 1))
+    fenced = ["<conversation>", *(turn.translate(_ESCAPED) for turn in turns), "</conversation>"]
+    return [{"role": "system", "content": PROMPT}, {"role": "user", "content": "\n".join(fenced)}]
+
+
+def _check(heard: Sequence[Turn]) -> None:
+    length = sum(len(turn.content) for turn in heard)
+    if length > MAX_CHARACTERS:
+        raise InputError(
+            f"The messages have {length:,} characters, and a language model is given at most {MAX_CHARACTERS:,}.",
+            hint="Add them in parts, or with infer=False.",
+        )
+    for turn in heard:
+        try:
+            f"{turn.content}{turn.name}".encode()
+        except UnicodeEncodeError:
+            raise InputError("A message holds half of a surrogate pair, which is not text.") from None
+
+
+def _shown(number: int, turn: Turn) -> Mapping[str, object]:
+    who = f"{turn.name} ({turn.role})" if turn.name else turn.role
+    return {"turn": number, "said": f"{turn.said_at:%A %Y-%m-%d %H:%M} UTC", "speaker": who, "text": turn.content}
+
+
+# -- from the answer
+
+
+def _extracted(answer: Answer, heard: Sequence[Turn]) -> Extracted:
+    relations = dict.fromkeys(
+        Relation(_line(found.source), _line(found.relation), _line(found.target)) for found in answer.relations
+    )
+    return Extracted(tuple(_statement(found, heard) for found in answer.statements), tuple(relations))
+
+
+def _statement(found: Found, heard: Sequence[Turn]) -> Statement:
+    turn = heard[found.turn - 1] if found.turn and 1 <= found.turn <= len(heard) else heard[-1]
+    slot, value = _slot(found, turn)
+    return Statement(
+        text=found.text.strip(),
+        said_at=turn.said_at,
+        name=turn.name,
+        entities=_once(found.entities),
+        slot=slot,
+        value=value,
+        happened_at=_date(found.date),
+        metadata=turn.metadata,
+    )
+
+
+def _slot(found: Found, turn: Turn) -> tuple[str | None, str | None]:
+    subject, attribute, value = (_line(part).casefold() for part in (found.subject, found.attribute, found.value))
+    if not (subject and attribute and value):
+        return None, None
+    if subject in {"user", "the user", "i", "me"}:
+        subject = speaker(turn.name) or "user" if turn.role == "user" else "user"
+    return f"{subject.replace('|', '/')}|{attribute.replace('|', '/')}", value
+
+
+def _once(entities: Sequence[str]) -> tuple[str, ...]:
+    named: dict[str, str] = {}
+    for entity in map(_line, entities):
+        if entity:
+            named.setdefault(entity.casefold(), entity)
+    return tuple(named.values())[:MOST_NAMES]
+
+
+def _line(text: str | None) -> str:
+    return " ".join((text or "").split())
+
+
+def _date(text: str | None) -> datetime | None:
+    """Return a date as the beginning of its day, month or year; None for what is not one, which the text tells."""
+    for form in ("%Y-%m-%d", "%Y-%m", "%Y"):
+        try:
+            return datetime.strptime((text or "").strip()[:10], form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+    return None

@@ -125,8 +125,8 @@ def _shouts(words: list[re.Match[str]]) -> bool:
     """Return whether capitals say nothing here: all is in capitals, or nearly each word begins with one."""
     long = [word[0] for word in words if len(word[0]) > 1]
     upper = sum(word.isupper() for word in long)
-    initial = sum(word[0].isupper() for word in long)
-    return (len(long) >= 4 and upper > 0.6 * len(long)) or (len(long) >= 6 and initial > 0.8 * len(long))
+    initial = sum(word[0][0].isupper() for word in words)
+    return (len(long) >= 4 and upper > 0.6 * len(long)) or (len(words) >= 6 and initial > 0.8 * len(words))
 
 
 def _is_german(words: list[re.Match[str]]) -> bool:
