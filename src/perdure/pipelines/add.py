@@ -95,11 +95,17 @@ class Adding:
         return await self._limits.embedder.run(lambda: self._index.embedder.embed(texts))
 
     async def _related(self, whose: Scope, found: Extracted) -> list[Stored]:
-        """Return what is kept that the statements may repeat or contradict."""
+        """Return what is kept that the statements may repeat or contradict; nothing while the graph cannot say.
+
+        They are written all the same, and one that is there already stays one: its id comes from its words.
+        """
         scope = scope_key(whose)
         wanted = [id_of(each, scope) for each in found.statements]
         slots = [each.slot for each in found.statements if each.slot is not None]
-        return await self._limits.store.run(lambda: self._memories.related(whose, wanted, slots))
+        try:
+            return await self._limits.store.run(lambda: self._memories.related(whose, wanted, slots))
+        except StoreUnavailableError:
+            return []
 
     async def _decided(
         self, scope: str, found: Extracted, stored: Sequence[Stored], seen: Sequence[Claim]
