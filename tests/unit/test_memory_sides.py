@@ -70,7 +70,7 @@ class Sides:
         """Return once a search finds just these."""
         async with asyncio.timeout(20):
             while sorted(await self.found()) != sorted(texts):
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.02)  # noqa: ASYNC110  no event tells that it can be found
 
 
 @asynccontextmanager
