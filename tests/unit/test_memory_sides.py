@@ -69,8 +69,8 @@ class Sides:
     async def finds(self, *texts):
         """Return once a search finds just these."""
         async with asyncio.timeout(20):
-            while sorted(await self.found()) != sorted(texts):
-                await asyncio.sleep(0.02)  # noqa: ASYNC110  no event tells that it can be found
+            while sorted(await self.found()) != sorted(texts):  # noqa: ASYNC110  no event tells that it can be found
+                await asyncio.sleep(0.02)
 
 
 @asynccontextmanager
