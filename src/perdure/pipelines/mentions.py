@@ -6,6 +6,7 @@ capitalised not only because a sentence begins with them. In a script without ca
 
 import re
 from collections.abc import Iterable, Iterator
+from unicodedata import category
 
 MOST_NAMES = 32
 LOOKED_AT = 20_000
@@ -25,15 +26,20 @@ _WORD = re.compile(r"[^\W\d_][\w]*(?:['.&+-][^\W_]+)*\+{0,2}")
 _SENTENCE_ENDS = re.compile(r"[.!?…。\uff01\uff1f:;\n\"“”«»()\[\]*#>|•\u2013—]")
 _ACRONYM = re.compile(r"[A-Z](?=\w*[A-Z])[A-Z0-9]{1,7}(?:-\d{1,3})?")
 _INNER_CAPITAL = re.compile(r"\w*[^\W\d_A-Z]\w*[A-Z]\w*")
+_INITIALS = re.compile(r"[^\W\d_](?:\.[^\W\d_])*")
+_ADVERB_OR_VERB = re.compile(r"\w+ly|\w{3,}ing")
 _POSSESSIVE = re.compile(r"'s?\Z")
 
 _BETWEEN = frozenset("of de da do dos das del di du van von der den ter bin ibn al el la le".split())
 """What may stand, in small letters, between two words of one name."""
 _SHORT = frozenset("Mr Mrs Ms Dr Prof St Mt Ft".split())
 """What is written with a full stop that ends no sentence."""
-_DAYS = frozenset("monday tuesday wednesday thursday friday saturday sunday".split())
+_DAYS = frozenset(
+    """monday tuesday wednesday thursday friday saturday sunday mon tue tues wed thu thur thurs fri sat sun""".split()
+)
 _CALENDAR = _DAYS | frozenset(
-    "january february march april may june july august september october november december christmas easter".split()
+    """january february march april may june july august september october november december jan feb mar apr jun jul aug
+    sep sept oct nov dec christmas easter thanksgiving halloween""".split()
 )
 _NEVER = frozenset(
     """i i'm i've i'd i'll ok okay tv lol omg asap fyi btw imo imho am pm id diy faq eta tbd tba ps mr mrs ms dr
@@ -53,7 +59,7 @@ _OPENERS = frozenset(
     get got go going come take took give tell ask call send show see look say said think know want need like love
     hope wish feel found find met went saw made bought every each all any some many most both few several other
     another such meet visit read watch try check remember note imagine one two three four five six seven eight nine
-    ten more less much very really
+    ten more less much very really bye goodbye woah whoa woohoo aww aw haha hmm yay glad anytime cheers welcome
     el los las un una unos unas lo mi mis tu tus su sus yo ella ellos nosotros me se que no sí pero hoy ayer mañana
     o os as um uma eu ele ela nós meu minha seu sua não sim mas hoje ontem amanhã ontem
     le les des une je il elle nous vous ils mon ma mes son sa ses ce cette c'est j'ai oui non mais hier demain
@@ -62,6 +68,7 @@ _OPENERS = frozenset(
     mijn""".split()
 )
 """Words that begin a sentence, and so have a capital, without being names."""
+_ALSO_NAMES = frozenset(["will", "hope"])
 _GERMAN = frozenset("ich und der die das nicht ist ein eine mit auf für habe wir auch dass zu den dem".split())
 _NO_BEGINNING = _NEVER | _CALENDAR | _BETWEEN | {"the", "a", "an"}
 _NO_END = _NEVER | _DAYS | _BETWEEN
@@ -70,18 +77,13 @@ _NO_END = _NEVER | _DAYS | _BETWEEN
 def names(text: str, known: Iterable[str] = ()) -> tuple[str, ...]:
     """Return the names in a text, each once ignoring case, in the order of their first mention; at most `MOST_NAMES`.
 
-    `known` are names in case-folded form that count also where they begin a sentence, as `certain` finds them. Only the
-    first `LOOKED_AT` characters are looked at.
+    `known` are words in case-folded form that are names also where they begin a sentence. Only the first `LOOKED_AT`
+    characters are looked at.
     """
     found: dict[str, tuple[int, str]] = {}
     for place, name in sorted(_mentions(_plain(text), frozenset(known))):
         found.setdefault(name.casefold(), (place, name))
     return tuple(name for _, name in found.values())[:MOST_NAMES]
-
-
-def certain(text: str) -> set[str]:
-    """Return, case folded, the words that stand in a text as a name or in one, where no sentence begins."""
-    return {word.casefold() for name in names(text) for word in name.split()}
 
 
 def _plain(text: str) -> str:
@@ -96,7 +98,7 @@ def _mentions(text: str, known: frozenset[str]) -> Iterator[tuple[int, str]]:
         for match in found:
             name = next((group for group in match.groups() if group), match[0]).strip()
             if pattern is not _TITLES or _is_title(name):
-                yield match.start(), name.rstrip(".-")
+                yield match.start(), name.rstrip(".,!-")
                 text = f"{text[: match.start()]}{'|' * len(match[0])}{text[match.end() :]}"
     yield from _capitalised(text, known)
 
@@ -104,10 +106,10 @@ def _mentions(text: str, known: frozenset[str]) -> Iterator[tuple[int, str]]:
 def _is_title(quoted: str) -> bool:
     """Return whether something in quotation marks is a title and not speech: short, and each long word a capital."""
     words = quoted.split()
-    if not words or len(words) > _MOST_WORDS or quoted[-1] in ".,!" or words[0][0].islower():
+    if not words or len(words) > _MOST_WORDS or words[0][0].islower():
         return False
-    alone = len(words) == 1 and words[0].casefold() in _OPENERS | _NEVER
-    return not alone and all(len(word) <= 3 or not word[0].islower() for word in words)
+    speech = len(words) == 1 and (quoted[-1] in ".,!?" or words[0].casefold() in _OPENERS | _NEVER)
+    return not speech and all(len(word) <= 4 or not word[0].islower() for word in words)
 
 
 def _capitalised(text: str, known: frozenset[str]) -> Iterator[tuple[int, str]]:
@@ -135,7 +137,10 @@ def _is_german(words: list[re.Match[str]]) -> bool:
 
 
 def _has_form(word: str) -> bool:
-    return bool(_ACRONYM.fullmatch(word) or _INNER_CAPITAL.fullmatch(word))
+    """Return whether a word is written as only names are; one that is shouted is not."""
+    if word.islower():
+        return False
+    return bool((_ACRONYM.fullmatch(word) and word.casefold() not in _OPENERS) or _INNER_CAPITAL.fullmatch(word))
 
 
 def _runs(text: str, words: list[re.Match[str]]) -> Iterator[list[re.Match[str]]]:
@@ -145,14 +150,14 @@ def _runs(text: str, words: list[re.Match[str]]) -> Iterator[list[re.Match[str]]
     for word in words:
         last = (between or run or [word])[-1]
         gap = text[last.end() : word.start()]
-        goes_on = gap == " " or (gap == ". " and (len(last[0]) == 1 or last[0] in _SHORT))
+        goes_on = gap == " " or (gap == ". " and (_INITIALS.fullmatch(last[0]) or last[0] in _SHORT))
         if run and (len(run) >= _MOST_WORDS or not goes_on):
             yield run
             run, between = [], []
         if word[0][0].isupper() or _has_form(word[0]):
             run += [*between, word]
             between = []
-        elif run and word[0] in _BETWEEN and len(between) < 2:
+        elif run and len(between) < 2 and (word[0] in _BETWEEN or (word[0] == "the" and last[0] == "of")):
             between.append(word)
         elif run:
             yield run
@@ -171,7 +176,10 @@ def _trimmed(run: list[re.Match[str]], text: str, known: frozenset[str]) -> list
         run = run[1:]
     while run and _bare(run[-1]) in _NO_END:
         run = run[:-1]
-    return run if run and len(_joined(text, run)) > 1 else []
+    if len(run) == 1 and _bare(run[0]) in _OPENERS - _ALSO_NAMES:
+        return []
+    shouted = len(run) > 1 and all(word[0].isupper() for word in run)
+    return run if run and not shouted and len(_joined(text, run)) > 1 else []
 
 
 def _may_open(run: list[re.Match[str]], known: frozenset[str]) -> bool:
@@ -180,12 +188,12 @@ def _may_open(run: list[re.Match[str]], known: frozenset[str]) -> bool:
     if first in known or _has_form(run[0][0]):
         return True
     followed = len(run) > 1 and run[1][0][0].isupper() and _bare(run[1]) not in _NEVER
-    return followed and first not in _OPENERS and not first.endswith("ly")
+    return followed and first not in _OPENERS and not _ADVERB_OR_VERB.fullmatch(first)
 
 
 def _begins_sentence(text: str, place: int) -> bool:
     before = text[max(0, place - 8) : place].rstrip(" \t'-")
-    return not before.strip() or bool(_SENTENCE_ENDS.fullmatch(before[-1]))
+    return not before.strip() or bool(_SENTENCE_ENDS.fullmatch(before[-1])) or category(before[-1]) == "So"
 
 
 def _bare(word: re.Match[str]) -> str:

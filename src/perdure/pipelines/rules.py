@@ -1,12 +1,15 @@
 """What can be remembered of what was said without a language model: all of it, word for word."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 
 from perdure.pipelines.identity import speaker
-from perdure.pipelines.mentions import certain, names
+from perdure.pipelines.mentions import LOOKED_AT, names
 from perdure.pipelines.recalled import said_anew
 from perdure.pipelines.slots import slot_of
 from perdure.pipelines.statements import Extracted, Statement, Turn
+
+_WORD = re.compile(r"\w+")
 
 
 def extract(turns: Sequence[Turn]) -> Extracted:
@@ -15,19 +18,26 @@ def extract(turns: Sequence[Turn]) -> Extracted:
     Turns of the system, blank ones, and memories that were recalled for a prompt are left out.
     """
     heard = said_anew(turns)
-    known = {word for turn in heard for word in certain(turn.content)}
-    known.update(word.casefold() for turn in heard for word in (turn.name or "").split())
-    return Extracted(tuple(_statement(turn, known) for turn in heard))
+    mentioned = [names(turn.content) for turn in heard]
+    known = _words([*(turn.name or "" for turn in heard), *(name for found in mentioned for name in found)])
+    return Extracted(tuple(_statement(turn, found, known) for turn, found in zip(heard, mentioned, strict=True)))
 
 
-def _statement(turn: Turn, known: set[str]) -> Statement:
+def _words(names: Iterable[str]) -> set[str]:
+    return {word for name in names for word in name.casefold().split()}
+
+
+def _statement(turn: Turn, mentioned: tuple[str, ...], known: set[str]) -> Statement:
+    """Make a statement of a turn; a name that only begins a sentence in it counts where it is known from elsewhere."""
+    if not (known - _words(mentioned)).isdisjoint(_WORD.findall(turn.content[:LOOKED_AT].casefold())):
+        mentioned = names(turn.content, known)
     slot = slot_of(turn.content) if turn.role == "user" else None
     return Statement(
         text=turn.content,
         said_at=turn.said_at,
         name=turn.name,
         role=turn.role,
-        entities=names(turn.content, known),
+        entities=mentioned,
         slot=f"{speaker(turn.name) or 'user'}|{slot.attribute}" if slot else None,
         value=slot.value if slot else None,
         metadata=turn.metadata,
