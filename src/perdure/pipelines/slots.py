@@ -78,7 +78,7 @@ _LATELY = (
     r"|(?:a|an|one|two|three|four|five|six|\d+|a few|a couple of|some) (?:day|week|month)s? ago))?"
 )
 
-PATTERNS = (
+_ENGLISH = (
     Pattern("lives in", rf"(?:i|we){_NOW} live in {_PLACE}{_AT_PRESENT}"),
     Pattern("lives in", rf"{_I_AM}{_NOW} (?:living|based) in {_PLACE}{_AT_PRESENT}"),
     Pattern("lives in", rf"{_I_HAVE}{_JUST} (?:moved|relocated)(?: back)?(?: from {_PLACES})? to {_PLACE}{_LATELY}"),
@@ -116,17 +116,41 @@ PATTERNS = (
     Pattern("pronouns", rf"i use(?: the pronouns)? {_PRONOUNS}(?: pronouns)?", _without_spaces),
     Pattern("time zone", rf"my time ?zone is{_NOW} (?P<value>[\w/+-]{{2,40}})"),
 )
-"""English. Another language adds its patterns with the same attributes, so that its answers replace ours."""
+_FRENCH = (
+    Pattern("lives in", rf"(?:j'habite|je vis)(?: maintenant)? (?:à|au|en) {_PLACE}"),
+    Pattern("lives in", rf"(?:j'ai déménagé|je viens de déménager) (?:à|au|en) {_PLACE}"),
+    Pattern("name", rf"(?:je m'appelle|mon nom est) {_NAME}"),
+)
+_GERMAN = (  # where every noun has a capital, "ich lebe in …" says nothing about where
+    Pattern("lives in", rf"(?:ich bin|wir sind) nach (?!Hause\b){_PLACE} (?:um)?gezogen"),
+    Pattern("name", rf"(?:ich heiße|mein name ist) {_NAME}"),
+)
+_ITALIAN = (
+    Pattern("lives in", rf"(?:io )?(?:adesso |ora )?(?:abito|vivo) a {_PLACE}"),
+    Pattern("lives in", rf"mi sono (?:appena )?trasferit[oa] a {_PLACE}"),
+    Pattern("name", rf"(?:mi chiamo|il mio nome è) {_NAME}"),
+)
+_PORTUGUESE = (
+    Pattern("lives in", rf"(?:eu )?(?:agora )?(?:moro|vivo) (?:em|no|na|nos|nas) {_PLACE}(?: agora)?"),
+    Pattern("lives in", rf"(?:eu )?(?:mudei-me|me mudei|mudei) para (?:o |a )?{_PLACE}"),
+    Pattern("name", rf"(?:chamo-me|(?:eu )?me chamo|(?:o )?meu nome é) {_NAME}"),
+)
+_SPANISH = (
+    Pattern("lives in", rf"(?:yo )?(?:ahora )?vivo en {_PLACE}(?: ahora)?"),
+    Pattern("lives in", rf"(?:yo )?me (?:he mudado|mudé) a {_PLACE}"),
+    Pattern("name", rf"(?:me llamo|mi nombre es) {_NAME}"),
+)
 
 # -- what may stand around them
 
-_OPENING = (
+_ENGLISH_OPENING = (
     r"(?:(?:(?:hi|hello|hey)(?: there)?|well|so|oh|actually|ok|okay|yes|yeah|no|fyi|btw|by the way|update|and|good news"
     r"|just so you know|for the record|as of (?:today|now)|(?:please )?(?:note|remember)(?: that)?|now|currently"
     rf"|i(?: just)? wanted to (?:say|tell you|let you know)(?: that)?|last {_SPAN})[,:!]? )*"
 )
 _PLEASANTRY = re.compile(
     r"(?:hi|hello|hey|good (?:morning|afternoon|evening|day)|thanks|thank you|cheers|great|wow|yay|ok|okay|yes|no|well"
+    r"|olá|oi|obrigad[oa]|hola|gracias|hallo|danke|bonjour|salut|merci|ciao|grazie"
     r"|nice to (?:meet|see) you|pleased to meet you|please remember (?:that|this|it)|just so you know|how exciting)"
     r"(?: (?:there|all|everyone|everybody|so much|a lot|again|too))*",
     re.IGNORECASE,
@@ -134,7 +158,23 @@ _PLEASANTRY = re.compile(
 _NO_NAME = re.compile(
     r"(?:tomorrow|later|back|anytime|today|tonight|maybe|now|when|if|\w+day|crazy|old|i)\b", re.IGNORECASE
 )
-_COMPILED = tuple((pattern, re.compile(_OPENING + pattern.said, re.IGNORECASE)) for pattern in PATTERNS)
+_LANGUAGES = (
+    (_ENGLISH_OPENING, _ENGLISH),
+    ("", _FRENCH),
+    ("", _GERMAN),
+    ("", _ITALIAN),
+    ("", _PORTUGUESE),
+    ("", _SPANISH),
+)
+"""What may open a sentence in a language ("no" opens one in English and denies it in Spanish), and its patterns.
+
+Attributes are the same in all, so that an answer in one takes the place of one in another.
+"""
+_COMPILED = tuple(
+    (pattern, re.compile(opening + pattern.said, re.IGNORECASE))
+    for opening, patterns in _LANGUAGES
+    for pattern in patterns
+)
 _BETWEEN_SENTENCES = re.compile(r"(?<=[.!?…])\s+|\n+")
 _QUESTION = re.compile(r"\?[!?\s]*\Z")
 _AROUND = re.compile(r"\A[^\w\"'>«“`]+|\W+\Z")
