@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perdure.errors import InputError, ProviderError, ProviderOutputError, ProviderTimeoutError
+from perdure.pipelines import rules
 from perdure.pipelines.answer import SCHEMA, Answer, read_answer
 from perdure.pipelines.extract import MAX_CHARACTERS, extract
 from perdure.pipelines.recalled import fence
+from perdure.pipelines.resolve import resolve
 from perdure.pipelines.statements import Extracted, Relation, Turn
 from perdure.protocols import LanguageModel
 from perdure.testing_pipeline import FakeLanguageModel
@@ -177,6 +179,8 @@ async def test_nothing_to_remember_is_an_answer():
     [
         ({"subject": "the user", "attribute": "age", "value": 34}, ("user|age", "34")),
         ({"subject": "Ana|x", "attribute": "a|b", "value": "C"}, ("ana/x|a/b", "c")),
+        ({"subject": "user", "attribute": "Residence", "value": "Faro"}, ("user|lives in", "faro")),
+        ({"subject": "me", "attribute": "favorite color", "value": "Red"}, ("user|favourite colour", "red")),
         ({"subject": "Ana", "attribute": "age"}, (None, None)),
         ({"subject": "Ana", "attribute": " ", "value": "x"}, (None, None)),
     ],
@@ -208,6 +212,16 @@ async def test_a_statement_of_no_turn_was_said_at_the_end():
         {"statements": [TEA, TEA | {"turn": 9}, TEA | {"turn": 0}]}, turn("a", said_at=EARLIER), turn("b")
     )
     assert [statement.said_at for statement in found.statements] == [NOW] * 3
+
+
+async def test_a_model_and_the_rules_speak_of_one_slot():
+    """P7: what was remembered without a model is superseded with one, and the other way round."""
+    told = {"text": "Ana lives in Faro.", "subject": "ana", "attribute": "home city", "value": "Faro"}
+    by_model = (await found_in({"statements": [told]}, turn("Hello", name="Ana"))).statements
+    by_rules = rules.extract([turn("I live in Porto", name="Ana")]).statements
+    assert by_model[0].slot == by_rules[0].slot
+    decisions = resolve([*by_rules, *by_model], [], scope_key="s")
+    assert [decision.event for decision in decisions] == ["ADD", "SUPERSEDE"]
 
 
 # -- how it is read

@@ -20,6 +20,20 @@ MAX_CHARACTERS = 100_000
 _ESCAPED = {ord(character): f"\\u{ord(character):04x}" for character in "<\x85\u2028\u2029"}
 """What could end the fence or a line, and JSON would leave as it is."""
 
+_ALSO_CALLED = {
+    "lives in": "residence, location, current location, home city, city, city of residence, lives at, living in, home",
+    "works at": "employer, workplace, company, works for",
+    "works as": "job, job title, occupation, profession",
+    "goes by": "nickname, preferred name",
+    "marital status": "relationship status",
+    "birthday": "date of birth, birth date",
+    "phone number": "phone, telephone, telephone number",
+    "e-mail address": "e-mail, email, email address",
+    "time zone": "timezone",
+}
+_ATTRIBUTES = {other: name for name, others in _ALSO_CALLED.items() for other in others.split(", ")}
+"""What models call the attributes of the prompt, where they do not keep to its names."""
+
 
 async def extract(turns: Sequence[Turn], model: LanguageModel) -> Extracted:
     """Return the statements and relations that a language model finds in turns.
@@ -98,6 +112,7 @@ def _slot(found: Found, turn: Turn) -> tuple[str | None, str | None]:
         return None, None
     if subject in {"user", "the user", "i", "me"}:
         subject = speaker(turn.name) or "user" if turn.role == "user" else "user"
+    attribute = _ATTRIBUTES.get(attribute, attribute.replace("favorite", "favourite").replace("color", "colour"))
     return f"{subject.replace('|', '/')}|{attribute.replace('|', '/')}", value
 
 
