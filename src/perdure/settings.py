@@ -7,16 +7,25 @@ it connects.
 
 import difflib
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from perdure.errors import ConfigError, shorten
-from perdure.protocols import Embedder, GraphStore, VectorStore
+from perdure.protocols import Embedder, GraphStore, LanguageModel, Reranker, VectorStore
 from perdure.records import Durability, FullPolicy, WriteError, WriteMode
 
 PREFIX = "PERDURE_"
@@ -30,6 +39,19 @@ VOLATILE = (
 )
 
 OnError = Callable[[WriteError], Awaitable[object] | object]
+SECRETS = ("password", "api_key")
+PROVIDERS: Mapping[str, Mapping[str, str]] = {
+    "embedder": {
+        "static": "static",
+        "minilm": "minilm",
+        "openai": "openai:text-embedding-3-small",
+        "fastembed": "fastembed:BAAI/bge-small-en-v1.5",
+        "sentence-transformers": "sentence-transformers:all-MiniLM-L6-v2",
+    },
+    "llm": {"openai": "openai:gpt-4o-mini"},
+    "reranker": {"cross-encoder": "cross-encoder:cross-encoder/ms-marco-MiniLM-L6-v2"},
+}
+"""What a provider may be called, by kind: one that has a model after the colon needs one."""
 PositiveInt = Annotated[int, Field(ge=1)]
 PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -148,6 +170,24 @@ class WriteOptions(TypedDict, total=False):
     close_timeout_seconds: float | None
 
 
+class OpenAISection(Explained):
+    """How "openai:…" language models and embedders are reached: at OpenAI, or any server that speaks its API."""
+
+    api_key: SecretStr | None = None
+    """None takes OPENAI_API_KEY; a server of one's own may want none."""
+    base_url: str | None = None
+    """Where the API is, up to /v1; None takes OPENAI_BASE_URL, then OpenAI's own."""
+    dimensions: PositiveInt | None = None
+    """How long an embedder's vectors are to be; None is as long as the model makes them."""
+    max_retries: Annotated[int, Field(ge=0, le=10)] = 2
+    """How often the official client tries again, within the deadline, what may succeed then."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _base_url_is_one(cls, url: str | None) -> str | None:
+        return None if url is None else check_http_url(url)
+
+
 class LimitsSection(Explained):
     """How much of each kind of work goes on at the same time, and how long one call may take."""
 
@@ -185,13 +225,20 @@ class MemorySettings(Explained, BaseSettings):
     """A directory, `memory://`, `neo4j://…` or a GraphStore object; None goes by `neo4j.uri`, then `data_dir`."""
     vector_store: Literal["sqlite", "neo4j"] | VectorStore | None = None
     """Where memories are searched: "sqlite", "neo4j" or a VectorStore object; None goes by the graph's own store."""
-    embedder: Literal["static"] | Embedder = "static"
-    """What turns texts into vectors: "static", which needs no network, or an Embedder object."""
+    embedder: str | Embedder = "static"
+    """What turns texts into vectors: "static", "minilm", "openai:model" and so on, or an Embedder object."""
+    llm: str | LanguageModel | Callable[..., Any] | None = None
+    """What reads messages: "openai:model", a LanguageModel, a function of (messages, schema), or None for rules."""
+    reranker: str | Reranker | Callable[..., Any] | None = None
+    """What looks at the best hits again: "cross-encoder:model", a Reranker or a function of (query, texts)."""
+    device: str = "cpu"
+    """Where models of sentence-transformers run: "cpu", "cuda", "cuda:1"."""
     data_dir: Path = Path(".perdure")
     """Where the embedded store and the journal keep their files."""
     neo4j: Neo4jSection = Field(default_factory=Neo4jSection)
     memory: MemorySection = Field(default_factory=MemorySection)
     limits: LimitsSection = Field(default_factory=LimitsSection)
+    openai: OpenAISection = Field(default_factory=OpenAISection)
 
     def __init__(self, **values: Any) -> None:
         refuse_unknown_variables(type(self))
@@ -213,6 +260,11 @@ class MemorySettings(Explained, BaseSettings):
         """Return whether `store` and `neo4j.uri` name different stores."""
         return None not in (self.store, self.neo4j.uri) and self.store != self.neo4j.uri
 
+    @field_validator("embedder", "llm", "reranker")
+    @classmethod
+    def _provider_is_known(cls, given: object, info: ValidationInfo) -> object:
+        return check_provider(given, PROVIDERS[info.field_name or ""]) if isinstance(given, str) else given
+
     @field_validator("store")
     @classmethod
     def _store_is_known(cls, store: object) -> object:
@@ -233,6 +285,28 @@ def check_bolt_uri(uri: str) -> str:
     return uri
 
 
+def check_http_url(url: str) -> str:
+    """Return `url` when it is one without secrets; raise ValueError with what is wrong."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("should look like http://localhost:11434/v1")
+    if parts.username or parts.password:
+        raise ValueError("should not carry a name or password; set openai.api_key")
+    return url
+
+
+def check_provider(named: str, known: Mapping[str, str]) -> str:
+    """Return a provider's name when there is one of that kind, with a model where it needs one; or raise ValueError."""
+    kind, _, model = named.partition(":")
+    if kind not in known:
+        close = difflib.get_close_matches(kind, list(known), 1)
+        forms = ", ".join(map(repr, known.values()))
+        raise ValueError(f"should be like {forms}" + (f"; did you mean {known[close[0]]!r}?" if close else ""))
+    if (":" in known[kind] and not model.strip()) or (kind == "static" and named != kind):
+        raise ValueError(f"should be like {known[kind]!r}")
+    return named
+
+
 def explain(error: ValidationError, model: type[BaseModel]) -> ConfigError:
     """Return the first problem of a pydantic error as one sentence that says what would be right."""
     first = error.errors(include_url=False)[0]
@@ -241,7 +315,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> ConfigError:
         return ConfigError(unknown_name(where, model))
     text = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
     given = first["input"]
-    shown = f" = {shorten(repr(given), 60)}" if "password" not in where and is_plain(given) else ""
+    shown = f" = {shorten(repr(given), 60)}" if not where.endswith(SECRETS) and is_plain(given) else ""
     return ConfigError(f"{where or 'store'}{shown}: {text[0].lower()}{text[1:]}.")
 
 

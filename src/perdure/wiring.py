@@ -5,8 +5,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from perdure.errors import ConfigError, DurabilityWarning
-from perdure.protocols import Embedder, GraphStore, LanguageModel, LocalJournal, Reranker, VectorStore
-from perdure.runtime.limits import Limits
+from perdure.protocols import Embedder, GraphStore, LocalJournal, VectorStore
+from perdure.providers import Providers
 from perdure.settings import CONTRADICTORY, VOLATILE, MemorySettings, Neo4jSection
 
 BOLT_PORT = 7687
@@ -55,17 +55,11 @@ def vector_store(settings: MemorySettings, graph: GraphStore) -> tuple[VectorSto
 
 
 def embedder(settings: MemorySettings) -> Embedder:
-    """Return the embedder that the settings name. Raises ConfigError when there is none of that name."""
-    if not isinstance(settings.embedder, str):
-        return settings.embedder
-    from perdure.embedders.static import StaticEmbedder  # noqa: PLC0415  loads numpy
+    """Return the embedder that the settings name, within limits of its own; see Providers.
 
-    return StaticEmbedder()
-
-
-def limits(settings: MemorySettings) -> Limits:
-    """Return the pools and threads that the settings ask for; nothing runs yet."""
-    return Limits(settings.limits)
+    Raises ConfigError when what it needs is not installed.
+    """
+    return Providers(settings).embedder
 
 
 def neo4j_uri(settings: MemorySettings) -> str | None:
@@ -142,13 +136,3 @@ def neo4j_store(uri: str, section: Neo4jSection) -> GraphStore:
         transaction_timeout=section.transaction_timeout_seconds,
         max_connections=section.max_connections,
     )
-
-
-def language_model(_settings: MemorySettings, _limits: Limits) -> LanguageModel | None:
-    """Return the language model that the settings name."""
-    return None
-
-
-def reranker(_settings: MemorySettings, _limits: Limits) -> Reranker | None:
-    """Return the reranker that the settings name."""
-    return None

@@ -12,11 +12,10 @@ import pytest
 
 from perdure.errors import ClosedError, ProviderTimeoutError, StoreUnavailableError
 from perdure.runtime import threads as threads_module
-from perdure.runtime.limits import Pool
+from perdure.runtime.limits import Limits, Pool
 from perdure.runtime.threads import Threads
 from perdure.settings import MemorySettings
 from perdure.testing import wait_until
-from perdure.wiring import limits
 
 VARIABLE = contextvars.ContextVar("VARIABLE", default="unset")
 
@@ -117,7 +116,7 @@ async def test_the_deadline_begins_with_the_place(gate):
 
 async def test_a_store_that_is_late_is_unavailable(gate):
     """A store's error is a store's."""
-    pool = limits(MemorySettings(limits={"store_seconds": 0.01})).store
+    pool = Limits(MemorySettings(limits={"store_seconds": 0.01}).limits).store
     with pytest.raises(StoreUnavailableError, match=r"limits\.store_seconds"):
         await pool.run(gate.wait)
 
@@ -291,8 +290,9 @@ def test_a_hung_thread_does_not_keep_the_process():
 async def test_limits_come_from_the_settings(gate):
     """A pool and its threads for each kind, with their gauges."""
     settings = MemorySettings(limits={"embedder_threads": 1, "embedder_concurrency": 7, "reranker_seconds": 3})
-    made = limits(settings)
+    made = Limits(settings.limits)
     assert (made.embedder.concurrency, made.embedder_threads.count, made.reranker.deadline_seconds) == (7, 1, 3)
+    assert Limits(settings.limits, embeds_here=True).embedder.concurrency == 1
     assert await made.embedder.run(lambda: made.embedder_threads.run(len, "abc")) == 3
     stats = made.stats()
     assert set(stats) == {"language_model", "embedder", "reranker", "store"}

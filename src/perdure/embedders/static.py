@@ -7,18 +7,18 @@ configures everybody's logging.
 import json
 import struct
 from collections.abc import Sequence
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 from typing import TypedDict
 
 import numpy as np
-from anyio import CapacityLimiter, to_thread
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from perdure.errors import ConfigError, InputError
+from perdure.embedders.texts import checked_texts
+from perdure.errors import ConfigError
+from perdure.runtime.threads import Threads
 
 PACKAGE = "wordllama"
 WEIGHTS = "weights/l2_supercat_256.safetensors"
@@ -36,27 +36,26 @@ class StaticEmbedder:
 
     An empty or blank text becomes zeros. Of a text longer than 16,384 characters the first so
     many count. Case, accents, emoji and control characters are as the model's tokenizer takes them; half of a
-    surrogate pair is an InputError. The model is read on first use, in 0.2 s; it takes about 40 MB. All of it runs in
-    one thread of its own kind, a few hundred texts at a time, so that a question need not wait for a long import.
+    surrogate pair is an InputError. The model is read on first use, in 0.2 s; it takes about 40 MB. It runs in
+    one thread of its own, or in `threads`, a few hundred texts at a time, so that a question need not wait for a long
+    import.
     """
 
     name = "wordllama-l2-supercat-256"
     dimension = DIMENSION
 
-    def __init__(self, *, threads: int = 1) -> None:
-        self._limiter = CapacityLimiter(threads)
+    def __init__(self, *, threads: Threads | None = None) -> None:
+        self._threads = threads or Threads("embedder", 1)
         self._loading = Lock()
         self._model: _Model | None = None
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return a row for each text. Raises ConfigError when the model's files are not there, or are not its own."""
-        given = [_checked(text, place) for place, text in enumerate(texts)]
+        given = [text[:LONGEST_TEXT].strip() for text in checked_texts(texts)]
         vectors = np.zeros((len(given), DIMENSION), dtype=np.float32)
         for first in range(0, len(given), TEXTS_AT_A_TIME):
             part = given[first : first + TEXTS_AT_A_TIME]
-            vectors[first : first + len(part)] = await to_thread.run_sync(
-                partial(self._embed, part), limiter=self._limiter
-            )
+            vectors[first : first + len(part)] = await self._threads.run(self._embed, part)
         return vectors
 
     def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -125,13 +124,3 @@ def unreadable(directory: Path, why: str) -> ConfigError:
         f"The static embedder's files in {str(directory)!r} cannot be used: {why}.",
         hint=f"Install {PACKAGE} again.",
     )
-
-
-def _checked(text: object, place: int) -> str:
-    if not isinstance(text, str):
-        raise InputError(f"texts[{place}] should be text, not {type(text).__name__}.")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise InputError(f"texts[{place}] holds half of a surrogate pair, which is not text.") from None
-    return text[:LONGEST_TEXT].strip()

@@ -111,12 +111,13 @@ class LimitOptions(Protocol):
 class Limits:
     """The pools of one client, one for each kind of work, and the threads of the kinds that may block.
 
-    Models in this process embed in `embedder_threads`.
+    `embeds_here` says that the embedder is in this process, so that it has as many places as threads.
     """
 
-    def __init__(self, options: LimitOptions) -> None:
+    def __init__(self, options: LimitOptions, *, embeds_here: bool = False) -> None:
         self.language_model = Pool("language_model", options.language_model_concurrency, options.language_model_seconds)
-        self.embedder = Pool("embedder", options.embedder_concurrency, options.embedder_seconds)
+        at_once = options.embedder_threads if embeds_here else options.embedder_concurrency
+        self.embedder = Pool("embedder", at_once, options.embedder_seconds)
         self.reranker = Pool("reranker", options.reranker_concurrency, options.reranker_seconds)
         self.store = Pool("store", options.store_concurrency, options.store_seconds, error=StoreUnavailableError)
         self.language_model_threads = Threads("language_model", self.language_model.concurrency)

@@ -1,0 +1,84 @@
+"""What stands before every embedder: its places, its deadline, and a look at what it answers."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perdure.embedders.texts import checked_texts
+from perdure.errors import ProviderOutputError
+from perdure.protocols import Embedder
+from perdure.runtime.foreign import answering
+from perdure.runtime.limits import Pool
+
+TEXTS_AT_A_TIME = 256
+
+
+class GuardedEmbedder:
+    """An embedder within limits, whose answers can be relied on.
+
+    It is asked for at most 256 texts at a time, each time within the deadline, so that a question need not wait for
+    a long import; a blank text is not sent, and means nothing. Raises InputError for what is no text,
+    ProviderTimeoutError, and ProviderOutputError where there is not one finite row of its dimension for each text.
+    """
+
+    def __init__(self, embedder: Embedder, pool: Pool) -> None:
+        self._embedder = embedder
+        self._pool = pool
+
+    @property
+    def name(self) -> str:
+        """Which model it is."""
+        return self._embedder.name
+
+    @property
+    def dimension(self) -> int:
+        """How many numbers a vector has."""
+        return self._embedder.dimension
+
+    async def prepare(self) -> None:
+        """Load the model, or ask it for its dimension, where it wants that before it is used."""
+        prepare: Callable[[], Awaitable[object]] | None = getattr(self._embedder, "prepare", None)
+        if prepare is not None:
+            with answering(f"embedder {self.name}"):
+                await prepare()
+
+    async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return a row for each text."""
+        given = checked_texts(texts)
+        vectors = np.zeros((len(given), self.dimension), dtype=np.float32)
+        meant = [place for place, text in enumerate(given) if text and not text.isspace()]
+        for first in range(0, len(meant), TEXTS_AT_A_TIME):
+            places = meant[first : first + TEXTS_AT_A_TIME]
+            vectors[places] = await self._part([given[place] for place in places])
+        return vectors
+
+    async def _part(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        async def asked() -> object:
+            with answering(f"embedder {self.name}"):
+                return await self._embedder.embed(texts)
+
+        return self._checked(await self._pool.run(asked, provider=self.name), len(texts))
+
+    def _checked(self, answer: object, count: int) -> NDArray[np.float32]:
+        try:
+            vectors = np.asarray(answer, dtype=np.float32)
+        except (TypeError, ValueError) as error:
+            raise self._unusable(f"{type(answer).__name__}, which is no array of numbers") from error
+        if vectors.shape != (count, self.dimension):
+            raise self._unusable(
+                f"an array of shape {vectors.shape} for {count} texts of {self.dimension} numbers each"
+            )
+        if not np.isfinite(vectors).all():
+            raise self._unusable(f"vectors that are not finite, the first of them for texts[{_first_bad(vectors)}]")
+        return vectors
+
+    def _unusable(self, what: str) -> ProviderOutputError:
+        return ProviderOutputError(
+            f"The embedder {self.name} returned {what}.",
+            hint="An embedder returns a float32 array with a row for each text, as wide as its `dimension`.",
+        )
+
+
+def _first_bad(vectors: NDArray[np.float32]) -> int:
+    return int(np.argmin(np.isfinite(vectors).all(axis=1)))

@@ -1,0 +1,167 @@
+"""Language models behind OpenAI's API: OpenAI's own, and every server that speaks it (Ollama, vLLM, LM Studio)."""
+
+import os
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+
+import openai
+from openai import AsyncOpenAI
+from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
+
+from perdure.errors import (
+    ConfigError,
+    ProviderError,
+    ProviderOutputError,
+    ProviderTimeoutError,
+    RateLimitError,
+    shorten,
+)
+
+KEY_VARIABLE = "OPENAI_API_KEY"
+ADDRESS_VARIABLE = "OPENAI_BASE_URL"
+NO_KEY = "none"
+"""What a server that wants no key is sent: the client wants one."""
+SCHEMA_NAME = "answer"
+FORMATS = ("json_schema", "json_object", "text")
+SPENT = "insufficient_quota"
+
+
+class OpenAILanguageModel:
+    """A model behind OpenAI's chat API, asked through the official client, which retries by itself.
+
+    An answer that should follow a schema is asked for by `json_schema`; where the server refuses that, by
+    `json_object`, and where it refuses that too, by nothing but the messages. What it refused is not asked again.
+    """
+
+    def __init__(self, model: str, client: AsyncOpenAI) -> None:
+        self.name = f"openai:{model}"
+        self._model = model
+        self._client = client
+        self._formats = FORMATS
+
+    async def complete(self, messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, Any] | None = None) -> str:
+        """Return the answer; raises ProviderOutputError for one that is empty, refused or cut off."""
+        given = cast("list[ChatCompletionMessageParam]", [dict(message) for message in messages])
+        with mapped(f"language model {self.name}"):
+            answer = await self._asked(given, schema)
+        return self._read(answer)
+
+    async def close(self) -> None:
+        """Close its connections. Safe to call twice."""
+        await self._client.close()
+
+    async def _asked(
+        self, messages: list[ChatCompletionMessageParam], schema: Mapping[str, Any] | None
+    ) -> ChatCompletion:
+        while schema is not None and self._formats[0] != "text":
+            tried = self._formats
+            try:
+                return await self._client.chat.completions.create(
+                    model=self._model, messages=messages, response_format=cast("Any", _format(tried[0], schema))
+                )
+            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+                if not _is_about_the_format(error):
+                    raise
+                self._formats = tried[1:] if self._formats is tried else self._formats
+        return await self._client.chat.completions.create(model=self._model, messages=messages)
+
+    def _read(self, answer: object) -> str:
+        choices = answer.choices if isinstance(answer, ChatCompletion) else None
+        if not choices:
+            raise self._unusable("sent no answer", "Is the address that of an OpenAI-compatible API, up to /v1?")
+        [first, *_] = choices
+        if first.finish_reason == "length":
+            raise self._unusable("was cut off in its answer", "Give it less at a time, or a model with more room.")
+        text = getattr(first.message, "content", None)
+        if not text:
+            refusal = getattr(first.message, "refusal", None)
+            raise self._unusable(f"refused: {shorten(refusal)!r}" if refusal else "gave an empty answer", None)
+        return text
+
+    def _unusable(self, what: str, hint: str | None) -> ProviderOutputError:
+        return ProviderOutputError(f"The language model {self.name} {what}.", hint=hint)
+
+
+def connect(
+    *, api_key: str | None, base_url: str | None, timeout_seconds: float | None = None, max_retries: int = 2
+) -> AsyncOpenAI:
+    """Return a client; what is not given comes from OPENAI_API_KEY and OPENAI_BASE_URL.
+
+    Raises ConfigError when OpenAI's own servers are meant and there is no key. No connection is made yet.
+    """
+    address = base_url or os.environ.get(ADDRESS_VARIABLE)
+    key = api_key or os.environ.get(KEY_VARIABLE) or (NO_KEY if address else None)
+    if key is None:
+        raise ConfigError(
+            "OpenAI wants a key, and there is none.",
+            hint=f"Set openai.api_key or {KEY_VARIABLE}; for a server of your own, openai.base_url.",
+        )
+    return AsyncOpenAI(api_key=key, base_url=address, timeout=timeout_seconds, max_retries=max_retries)
+
+
+@contextmanager
+def mapped(who: str) -> Generator[None]:
+    """Raise the client's errors as ours; `who` did not answer."""
+    try:
+        yield
+    except openai.APITimeoutError as error:
+        raise ProviderTimeoutError(f"The {who} did not answer in time.", hint="Try again.") from error
+    except openai.APIConnectionError as error:
+        raise ProviderError(
+            f"The {who} cannot be reached: {shorten(str(error.__cause__ or error), 120)}.",
+            hint="Is the server running? Its address is openai.base_url.",
+        ) from error
+    except openai.RateLimitError as error:
+        raise RateLimitError(f"The {who} was asked too often.", hint=_when_again(error)) from error
+    except openai.APIStatusError as error:
+        raise _status(who, error) from error
+    except (openai.OpenAIError, ValueError) as error:
+        raise ProviderOutputError(f"The {who} sent what is no answer: {shorten(str(error), 120)}") from error
+
+
+def _status(who: str, error: openai.APIStatusError) -> ProviderError:
+    match error:
+        case openai.AuthenticationError():
+            return ProviderError(f"The {who} refused the key.", hint=f"Set openai.api_key or {KEY_VARIABLE}.")
+        case openai.PermissionDeniedError():
+            return ProviderError(f"The {who} is not allowed for this key.", hint="Use another model, or another key.")
+        case openai.NotFoundError():
+            return ProviderError(
+                f"The {who} is not there.", hint="Look at the model's name, and at openai.base_url, which ends in /v1."
+            )
+        case _:
+            return ProviderError(f"The {who} answered {error.status_code}: {shorten(error.message, 200)}")
+
+
+def _when_again(error: openai.RateLimitError) -> str:
+    if error.code == SPENT:
+        return "Its quota is spent: look at the account's plan and bills."
+    after = error.response.headers.get("retry-after")
+    return f"Try again in {after} s." if after and after.isdigit() else "Try again later, or lower the concurrency."
+
+
+def _is_about_the_format(error: openai.APIStatusError) -> bool:
+    said = f"{error.param or ''} {error.message}".lower()
+    return any(word in said for word in ("response_format", "json_schema", "json_object", "guided", "grammar"))
+
+
+def _format(kind: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+    if kind == "json_object":
+        return {"type": kind}
+    held = {"name": SCHEMA_NAME, "schema": schema, "strict": is_strict(schema)}
+    return {"type": kind, "json_schema": held}
+
+
+def is_strict(schema: object) -> bool:
+    """Return whether each object of a schema has all its properties and no others, so that OpenAI can hold to it."""
+    if isinstance(schema, list):
+        return all(map(is_strict, cast("list[object]", schema)))
+    if not isinstance(schema, Mapping):
+        return True
+    found = cast("Mapping[str, Any]", schema)
+    if found.get("type") == "object":
+        properties: Mapping[str, Any] = found.get("properties", {})
+        if found.get("additionalProperties") is not False or set(found.get("required", ())) != set(properties):
+            return False
+    return all(map(is_strict, found.values()))

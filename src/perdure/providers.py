@@ -1,0 +1,170 @@
+"""The embedder, the language model and the reranker that the settings name, each within its limits.
+
+The only place that knows which adapter a name means. Their packages are extras, and are loaded when they are named.
+"""
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from perdure.embedders.guarded import GuardedEmbedder
+from perdure.errors import ConfigError
+from perdure.llms.function import FunctionLanguageModel
+from perdure.llms.guarded import GuardedLanguageModel
+from perdure.protocols import Embedder, LanguageModel, Reranker
+from perdure.rerankers.function import FunctionReranker
+from perdure.rerankers.guarded import GuardedReranker
+from perdure.runtime.limits import Limits, PoolStats
+from perdure.settings import MemorySettings
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+MODULES = {
+    "minilm": "onnxruntime",
+    "openai": "openai",
+    "fastembed": "fastembed",
+    "sentence-transformers": "sentence_transformers",
+}
+"""What is imported for an extra."""
+IN_THIS_PROCESS = ("static", "minilm", "fastembed", "sentence-transformers")
+
+
+class Providers:
+    """What a client asks besides its stores: `embedder`, `language_model` and `reranker`, the last two perhaps None.
+
+    Use `async with`, or `prepare` and `close`. Raises ConfigError when what they need is not installed or not set.
+    An object that was given in the settings stays its owner's to close.
+    """
+
+    def __init__(self, settings: MemorySettings) -> None:
+        named = settings.embedder if isinstance(settings.embedder, str) else ""
+        self._settings = settings
+        self._stack = AsyncExitStack()
+        self.limits = Limits(settings.limits, embeds_here=named.partition(":")[0] in IN_THIS_PROCESS)
+        self.embedder = GuardedEmbedder(self._embedder(), self.limits.embedder)
+        model, reranker = self._language_model(), self._reranker()
+        self.language_model = None if model is None else GuardedLanguageModel(model, self.limits.language_model)
+        self.reranker = None if reranker is None else GuardedReranker(reranker, self.limits.reranker)
+
+    async def prepare(self) -> Self:
+        """Load the models that are in this process, and ask for what has to be known of the others.
+
+        Raises ConfigError when a model's files are not there, and ProviderError when it does not answer.
+        """
+        await self.embedder.prepare()
+        if self.reranker is not None:
+            await self.reranker.prepare()
+        return self
+
+    async def close(self, timeout: float | None = None) -> int:  # noqa: ASYNC109  its caller has a deadline for it all
+        """Let threads end what they do, for at most `timeout` seconds, then disconnect; return how many threads hang.
+
+        Safe to call twice.
+        """
+        try:
+            return await self.limits.close(timeout)
+        finally:
+            await self._stack.aclose()
+
+    async def __aenter__(self) -> Self:
+        try:
+            return await self.prepare()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def stats(self) -> Mapping[str, PoolStats]:
+        """Return what each kind of work does and has done."""
+        return self.limits.stats()
+
+    def _embedder(self) -> Embedder:
+        named = self._settings.embedder
+        if not isinstance(named, str):
+            return named
+        kind, _, model = named.partition(":")
+        threads = self.limits.embedder_threads
+        if kind in MODULES:
+            _require(kind, named)
+        match kind:
+            case "minilm":
+                from perdure.embedders.minilm import MiniLMEmbedder  # noqa: PLC0415  an optional extra
+
+                return MiniLMEmbedder(threads=threads, directory=model or None)
+            case "openai":
+                from perdure.embedders.openai import OpenAIEmbedder  # noqa: PLC0415  an optional extra
+
+                return OpenAIEmbedder(model, self._client(), dimensions=self._settings.openai.dimensions)
+            case "fastembed":
+                from perdure.embedders.local import FastEmbedEmbedder  # noqa: PLC0415  as the others
+
+                return FastEmbedEmbedder(model, threads=threads)
+            case "sentence-transformers":
+                from perdure.embedders.local import SentenceTransformersEmbedder  # noqa: PLC0415  as the others
+
+                return SentenceTransformersEmbedder(model, threads=threads, device=self._settings.device)
+            case _:
+                from perdure.embedders.static import StaticEmbedder  # noqa: PLC0415  loads the tokenizer
+
+                return StaticEmbedder(threads=threads)
+
+    def _language_model(self) -> LanguageModel | None:
+        given = self._settings.llm
+        if isinstance(given, str):
+            _require("openai", given)
+            from perdure.llms.openai import OpenAILanguageModel  # noqa: PLC0415  an optional extra
+
+            return OpenAILanguageModel(given.partition(":")[2], self._client())
+        if given is None or isinstance(given, LanguageModel):
+            return given
+        return FunctionLanguageModel(given, threads=self.limits.language_model_threads)
+
+    def _reranker(self) -> Reranker | None:
+        given, threads = self._settings.reranker, self.limits.reranker_threads
+        if given is None or isinstance(given, Reranker):
+            return given
+        if callable(given):
+            return FunctionReranker(given, threads=threads)
+        model = given.partition(":")[2]
+        if _holds_onnx(model):
+            _require("minilm", given)
+            from perdure.rerankers.onnx import OnnxCrossEncoder  # noqa: PLC0415  an optional extra
+
+            return OnnxCrossEncoder(model, threads=threads)
+        _require("sentence-transformers", given)
+        from perdure.rerankers.sentence_transformers import (  # noqa: PLC0415  as the others
+            SentenceTransformersCrossEncoder,
+        )
+
+        return SentenceTransformersCrossEncoder(model, threads=threads, device=self._settings.device)
+
+    def _client(self) -> "AsyncOpenAI":
+        from perdure.llms.openai import connect  # noqa: PLC0415  an optional extra
+
+        section = self._settings.openai
+        client = connect(
+            api_key=None if section.api_key is None else section.api_key.get_secret_value(),
+            base_url=section.base_url,
+            max_retries=section.max_retries,
+        )
+        self._stack.push_async_callback(client.close)
+        return client
+
+
+def _require(extra: str, named: str) -> None:
+    if find_spec(MODULES[extra]) is None:
+        raise ConfigError(
+            f"{named!r} needs the package {MODULES[extra]!r}.", hint=f"Run: pip install 'perdure[{extra}]'"
+        )
+
+
+def _holds_onnx(directory: str) -> bool:
+    return any((Path(directory) / name).is_file() for name in ("model.onnx", "onnx/model.onnx"))
