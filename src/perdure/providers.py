@@ -4,9 +4,7 @@ The only place that knows which adapter a name means. Their packages are extras,
 """
 
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
 from importlib.util import find_spec
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -21,7 +19,7 @@ from perdure.runtime.limits import Limits, PoolStats
 from perdure.settings import MemorySettings
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI
+    from perdure.llms.openai import OpenAIServer
 
 MODULES = {
     "minilm": "onnxruntime",
@@ -30,6 +28,8 @@ MODULES = {
     "sentence-transformers": "sentence_transformers",
 }
 """What is imported for an extra."""
+PATHS = ("/", "./", "../", "~")
+"""How the name of a model begins that is a directory on this machine, and no name."""
 IN_THIS_PROCESS = ("static", "minilm", "fastembed", "sentence-transformers")
 
 
@@ -43,7 +43,7 @@ class Providers:
     def __init__(self, settings: MemorySettings) -> None:
         named = settings.embedder if isinstance(settings.embedder, str) else ""
         self._settings = settings
-        self._stack = AsyncExitStack()
+        self._server: OpenAIServer | None = None
         self.limits = Limits(settings.limits, embeds_here=named.partition(":")[0] in IN_THIS_PROCESS)
         self.embedder = GuardedEmbedder(self._embedder(), self.limits.embedder)
         model, reranker = self._language_model(), self._reranker()
@@ -68,7 +68,8 @@ class Providers:
         try:
             return await self.limits.close(timeout)
         finally:
-            await self._stack.aclose()
+            if self._server is not None:
+                await self._server.close()
 
     async def __aenter__(self) -> Self:
         try:
@@ -102,7 +103,7 @@ class Providers:
             case "openai":
                 from perdure.embedders.openai import OpenAIEmbedder  # noqa: PLC0415  an optional extra
 
-                return OpenAIEmbedder(model, self._client(), dimensions=self._settings.openai.dimensions)
+                return OpenAIEmbedder(model, self._openai(), dimensions=self._settings.openai.dimensions)
             case "fastembed":
                 from perdure.embedders.local import FastEmbedEmbedder  # noqa: PLC0415  as the others
 
@@ -122,7 +123,7 @@ class Providers:
             _require("openai", given)
             from perdure.llms.openai import OpenAILanguageModel  # noqa: PLC0415  an optional extra
 
-            return OpenAILanguageModel(given.partition(":")[2], self._client())
+            return OpenAILanguageModel(given.partition(":")[2], self._openai())
         if given is None or isinstance(given, LanguageModel):
             return given
         return FunctionLanguageModel(given, threads=self.limits.language_model_threads)
@@ -134,7 +135,7 @@ class Providers:
         if callable(given):
             return FunctionReranker(given, threads=threads)
         model = given.partition(":")[2]
-        if _holds_onnx(model):
+        if model.startswith(PATHS):
             _require("minilm", given)
             from perdure.rerankers.onnx import OnnxCrossEncoder  # noqa: PLC0415  an optional extra
 
@@ -146,17 +147,18 @@ class Providers:
 
         return SentenceTransformersCrossEncoder(model, threads=threads, device=self._settings.device)
 
-    def _client(self) -> "AsyncOpenAI":
-        from perdure.llms.openai import connect  # noqa: PLC0415  an optional extra
+    def _openai(self) -> "OpenAIServer":
+        if self._server is None:
+            from perdure.llms.openai import OpenAIServer  # noqa: PLC0415  an optional extra
 
-        section = self._settings.openai
-        client = connect(
-            api_key=None if section.api_key is None else section.api_key.get_secret_value(),
-            base_url=section.base_url,
-            max_retries=section.max_retries,
-        )
-        self._stack.push_async_callback(client.close)
-        return client
+            section = self._settings.openai
+            self._server = OpenAIServer(
+                threads=self.limits.language_model_threads,
+                api_key=None if section.api_key is None else section.api_key.get_secret_value(),
+                base_url=section.base_url,
+                max_retries=section.max_retries,
+            )
+        return self._server
 
 
 def _require(extra: str, named: str) -> None:
@@ -164,7 +166,3 @@ def _require(extra: str, named: str) -> None:
         raise ConfigError(
             f"{named!r} needs the package {MODULES[extra]!r}.", hint=f"Run: pip install 'perdure[{extra}]'"
         )
-
-
-def _holds_onnx(directory: str) -> bool:
-    return any((Path(directory) / name).is_file() for name in ("model.onnx", "onnx/model.onnx"))

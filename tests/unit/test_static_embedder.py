@@ -10,6 +10,7 @@ from perdure.embedders import static
 from perdure.embedders.static import StaticEmbedder
 from perdure.errors import ConfigError, InputError
 from perdure.protocols import Embedder
+from perdure.runtime.threads import Threads
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +97,7 @@ async def test_files_that_are_not_the_models_are_refused(monkeypatch):
 
 async def test_many_callers_load_it_once_and_wait_in_turn(embedder):
     """P13: its threads are its own, and bounded."""
-    fresh = StaticEmbedder(threads=2)
+    fresh = StaticEmbedder(threads=Threads("embedder", 2))
     answers = await asyncio.gather(*(fresh.embed([f"text {number}"]) for number in range(20)))
     for number, [vector] in enumerate(answers):
         assert np.array_equal(vector, (await embedder.embed([f"text {number}"]))[0])

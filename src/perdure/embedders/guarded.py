@@ -54,11 +54,13 @@ class GuardedEmbedder:
         return vectors
 
     async def _part(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        count = len(texts)
+
         async def asked() -> object:
             with answering(f"embedder {self.name}"):
                 return await self._embedder.embed(texts)
 
-        return self._checked(await self._pool.run(asked, provider=self.name), len(texts))
+        return self._checked(await self._pool.run(asked, provider=self.name), count)
 
     def _checked(self, answer: object, count: int) -> NDArray[np.float32]:
         try:

@@ -41,7 +41,7 @@ class MiniLMEmbedder:
 
     def __init__(self, *, threads: Threads, directory: str | Path | None = None) -> None:
         self._threads = threads
-        self._directory = None if directory is None else Path(directory)
+        self._directory = None if directory is None else Path(directory).expanduser()
         self._loading = Lock()
         self._model: _Model | None = None
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from openai import AsyncOpenAI, Omit, omit
+from openai import Omit, omit
 from openai.types import CreateEmbeddingResponse
 
 from perdure.errors import ConfigError, ProviderOutputError
-from perdure.llms.openai import mapped
+from perdure.llms.openai import OpenAIServer, mapped
 
 DIMENSIONS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}
 TEXTS_AT_A_TIME = 256
@@ -18,16 +18,16 @@ LONGEST_TEXT = 24_000
 
 
 class OpenAIEmbedder:
-    """A model behind OpenAI's embeddings API, asked through the official client, which retries by itself.
+    """A model behind OpenAI's embeddings API.
 
     Of a text longer than 24,000 characters the first so many count. `dimensions` shortens the vectors, where the model
     can do that; without it they are as long as OpenAI says, and those of a model it does not have are measured once.
     """
 
-    def __init__(self, model: str, client: AsyncOpenAI, *, dimensions: int | None = None) -> None:
+    def __init__(self, model: str, server: OpenAIServer, *, dimensions: int | None = None) -> None:
         self.name = f"openai:{model}{f'@{dimensions}' if dimensions else ''}"
         self._model = model
-        self._client = client
+        self._server = server
         self._asked_for: int | Omit = omit if dimensions is None else dimensions
         self._dimension = dimensions or DIMENSIONS.get(model)
 
@@ -52,13 +52,10 @@ class OpenAIEmbedder:
         parts = [await self._request(part) for part in parted([text[:LONGEST_TEXT] for text in texts])]
         return np.concatenate(parts) if parts else np.zeros((0, self.dimension), dtype=np.float32)
 
-    async def close(self) -> None:
-        """Close its connections. Safe to call twice."""
-        await self._client.close()
-
     async def _request(self, texts: list[str]) -> NDArray[np.float32]:
         with mapped(f"embedder {self.name}"):
-            answer = await self._client.embeddings.create(
+            client = await self._server.client()
+            answer = await client.embeddings.create(
                 model=self._model, input=texts, dimensions=self._asked_for, encoding_format="float"
             )
         found = _vectors(answer)
@@ -82,9 +79,9 @@ def _vectors(answer: object) -> list[list[float]]:
 def parted(texts: Sequence[str]) -> list[list[str]]:
     """Return texts in parts that one request may hold."""
     parts: list[list[str]] = []
-    size = CHARACTERS_AT_A_TIME
+    size = 0
     for text in texts:
-        if size + len(text) > CHARACTERS_AT_A_TIME or len(parts[-1]) == TEXTS_AT_A_TIME:
+        if not parts or size + len(text) > CHARACTERS_AT_A_TIME or len(parts[-1]) == TEXTS_AT_A_TIME:
             parts.append([])
             size = 0
         parts[-1].append(text)

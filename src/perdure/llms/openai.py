@@ -3,6 +3,8 @@
 import os
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from threading import Lock
 from typing import Any, cast
 
 import openai
@@ -17,6 +19,7 @@ from perdure.errors import (
     RateLimitError,
     shorten,
 )
+from perdure.runtime.threads import Threads
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 ADDRESS_VARIABLE = "OPENAI_BASE_URL"
@@ -27,17 +30,63 @@ FORMATS = ("json_schema", "json_object", "text")
 SPENT = "insufficient_quota"
 
 
+class OpenAIServer:
+    """A server that speaks OpenAI's API; what is not given comes from OPENAI_API_KEY and OPENAI_BASE_URL.
+
+    The official client is made on first use, in a thread: it reads certificates. It retries by itself. Raises
+    ConfigError when OpenAI's own servers are meant and there is no key.
+    """
+
+    def __init__(
+        self,
+        *,
+        threads: Threads,
+        api_key: str | None = None,
+        base_url: str | None = None,
+        timeout_seconds: float | None = None,
+        max_retries: int = 2,
+    ) -> None:
+        address = base_url or os.environ.get(ADDRESS_VARIABLE)
+        key = api_key or os.environ.get(KEY_VARIABLE) or (NO_KEY if address else None)
+        if key is None:
+            raise ConfigError(
+                "OpenAI wants a key, and there is none.",
+                hint=f"Set openai.api_key or {KEY_VARIABLE}; for a server of your own, openai.base_url.",
+            )
+        self._make = partial(
+            AsyncOpenAI, api_key=key, base_url=address, timeout=timeout_seconds, max_retries=max_retries
+        )
+        self._threads = threads
+        self._making = Lock()
+        self._client: AsyncOpenAI | None = None
+
+    async def client(self) -> AsyncOpenAI:
+        """Return the official client."""
+        return self._client or await self._threads.run(self._made)
+
+    async def close(self) -> None:
+        """Close its connections. Safe to call twice."""
+        if self._client is not None:
+            await self._client.close()
+
+    def _made(self) -> AsyncOpenAI:
+        with self._making:
+            if self._client is None:
+                self._client = self._make()
+            return self._client
+
+
 class OpenAILanguageModel:
-    """A model behind OpenAI's chat API, asked through the official client, which retries by itself.
+    """A model behind OpenAI's chat API.
 
     An answer that should follow a schema is asked for by `json_schema`; where the server refuses that, by
     `json_object`, and where it refuses that too, by nothing but the messages. What it refused is not asked again.
     """
 
-    def __init__(self, model: str, client: AsyncOpenAI) -> None:
+    def __init__(self, model: str, server: OpenAIServer) -> None:
         self.name = f"openai:{model}"
         self._model = model
-        self._client = client
+        self._server = server
         self._formats = FORMATS
 
     async def complete(self, messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, Any] | None = None) -> str:
@@ -47,24 +96,21 @@ class OpenAILanguageModel:
             answer = await self._asked(given, schema)
         return self._read(answer)
 
-    async def close(self) -> None:
-        """Close its connections. Safe to call twice."""
-        await self._client.close()
-
     async def _asked(
         self, messages: list[ChatCompletionMessageParam], schema: Mapping[str, Any] | None
     ) -> ChatCompletion:
+        client = await self._server.client()
         while schema is not None and self._formats[0] != "text":
             tried = self._formats
             try:
-                return await self._client.chat.completions.create(
+                return await client.chat.completions.create(
                     model=self._model, messages=messages, response_format=cast("Any", _format(tried[0], schema))
                 )
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 if not _is_about_the_format(error):
                     raise
                 self._formats = tried[1:] if self._formats is tried else self._formats
-        return await self._client.chat.completions.create(model=self._model, messages=messages)
+        return await client.chat.completions.create(model=self._model, messages=messages)
 
     def _read(self, answer: object) -> str:
         choices = answer.choices if isinstance(answer, ChatCompletion) else None
@@ -81,23 +127,6 @@ class OpenAILanguageModel:
 
     def _unusable(self, what: str, hint: str | None) -> ProviderOutputError:
         return ProviderOutputError(f"The language model {self.name} {what}.", hint=hint)
-
-
-def connect(
-    *, api_key: str | None, base_url: str | None, timeout_seconds: float | None = None, max_retries: int = 2
-) -> AsyncOpenAI:
-    """Return a client; what is not given comes from OPENAI_API_KEY and OPENAI_BASE_URL.
-
-    Raises ConfigError when OpenAI's own servers are meant and there is no key. No connection is made yet.
-    """
-    address = base_url or os.environ.get(ADDRESS_VARIABLE)
-    key = api_key or os.environ.get(KEY_VARIABLE) or (NO_KEY if address else None)
-    if key is None:
-        raise ConfigError(
-            "OpenAI wants a key, and there is none.",
-            hint=f"Set openai.api_key or {KEY_VARIABLE}; for a server of your own, openai.base_url.",
-        )
-    return AsyncOpenAI(api_key=key, base_url=address, timeout=timeout_seconds, max_retries=max_retries)
 
 
 @contextmanager

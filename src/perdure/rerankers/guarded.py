@@ -36,7 +36,7 @@ class GuardedReranker:
 
         async def asked() -> object:
             with answering(f"reranker {self.name}"):
-                return await self._reranker.rerank(query, texts)
+                return await self._reranker.rerank(query, list(texts))
 
         return self._checked(await self._pool.run(asked, provider=self.name), len(texts))
 

@@ -25,7 +25,7 @@ class OnnxCrossEncoder:
 
     def __init__(self, directory: str | Path, *, threads: Threads) -> None:
         self.name = f"cross-encoder:{directory}"
-        self._directory = Path(directory)
+        self._directory = Path(directory).expanduser()
         self._threads = threads
         self._loading = Lock()
         self._loaded: tuple[Any, OnnxModel] | None = None

@@ -1,0 +1,345 @@
+"""Language models and embedders behind OpenAI's API: the official client against a server on this machine."""
+
+import asyncio
+import traceback
+
+import numpy as np
+import pytest
+
+pytest.importorskip("openai", reason="pip install 'perdure[openai]'")
+
+from openai_api import HANG, FakeAPI, chat
+
+from perdure.embedders.openai import CHARACTERS_AT_A_TIME, TEXTS_AT_A_TIME, OpenAIEmbedder, parted
+from perdure.errors import (
+    ConfigError,
+    ProviderError,
+    ProviderOutputError,
+    ProviderTimeoutError,
+    RateLimitError,
+)
+from perdure.llms.openai import OpenAILanguageModel, OpenAIServer, is_strict
+from perdure.protocols import Embedder, LanguageModel
+from perdure.providers import Providers
+from perdure.runtime.threads import Threads
+from perdure.settings import MemorySettings
+from perdure.testing import wait_until
+
+ASK = [{"role": "user", "content": "Where do I live?"}]
+KEY = "sk-hunter2-is-my-key"
+SCHEMA = {
+    "type": "object",
+    "properties": {"facts": {"type": "array", "items": {"type": "string"}}},
+    "required": ["facts"],
+    "additionalProperties": False,
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_key_from_outside(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+
+
+@pytest.fixture
+async def api():
+    async with FakeAPI().running() as api:
+        yield api
+
+
+@pytest.fixture
+async def connect():
+    """Make servers from their options; close them in the end."""
+    threads = Threads("language_model", 2)
+    made = []
+
+    def connect(url, **options):
+        made.append(OpenAIServer(threads=threads, api_key=KEY, base_url=url, **{"max_retries": 0, **options}))
+        return made[-1]
+
+    yield connect
+    for server in made:
+        await server.close()
+    await threads.close(10)
+
+
+@pytest.fixture
+def server(api, connect):
+    return connect(api.url)
+
+
+@pytest.fixture
+def model(server):
+    return OpenAILanguageModel("gpt-x", server)
+
+
+@pytest.fixture
+def embedder(server):
+    return OpenAIEmbedder("text-x", server)
+
+
+def formats(api):
+    return [body.get("response_format", {}).get("type") for _, _, body in api.requests]
+
+
+# -- language models
+
+
+async def test_it_answers(api, model):
+    """The messages go as they are, with the key, to the model that was named."""
+    assert isinstance(model, LanguageModel)
+    assert await model.complete(ASK) == "Lisbon."
+    [(path, headers, body)] = api.requests
+    assert path == "/v1/chat/completions"
+    assert headers["authorization"] == f"bearer {KEY}"
+    assert (body["model"], body["messages"], body.get("response_format")) == ("gpt-x", ASK, None)
+
+
+async def test_a_schema_is_asked_for(api, model):
+    """Strictly where OpenAI can hold to it."""
+    await model.complete(ASK, schema=SCHEMA)
+    held = api.requests[0][2]["response_format"]["json_schema"]
+    assert (held["schema"], held["strict"]) == (SCHEMA, True)
+    assert not is_strict({**SCHEMA, "required": []})
+    assert not is_strict({**SCHEMA, "properties": {"facts": {"type": "object"}}})
+
+
+@pytest.mark.parametrize(
+    ("refused", "asked"),
+    [
+        ({"json_schema"}, ["json_schema", "json_object", "json_object"]),
+        ({"json_schema", "json_object"}, ["json_schema", "json_object", None, None]),
+    ],
+)
+async def test_what_a_server_refuses_is_not_asked_again(api, model, refused, asked):
+    """Each model remembers it; the answer comes all the same."""
+    api.refused_formats = refused
+    assert await model.complete(ASK, schema=SCHEMA) == "Lisbon."
+    assert await model.complete(ASK, schema=SCHEMA) == "Lisbon."
+    assert formats(api) == asked
+
+
+async def test_another_refusal_is_no_matter_of_format(api, model):
+    """A request that is wrong is not sent three times."""
+    api.fail(400, message="context_length_exceeded")
+    with pytest.raises(ProviderError, match=r"answered 400: .*context_length_exceeded"):
+        await model.complete(ASK, schema=SCHEMA)
+    assert formats(api) == ["json_schema"]
+
+
+async def test_many_calls_at_once_learn_it_together(api, model):
+    """What one has learned does not skip a format that nobody tried."""
+    api.refused_formats = {"json_schema"}
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(10):
+            tasks.create_task(model.complete(ASK, schema=SCHEMA))
+    assert None not in formats(api)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "kind", "said"),
+    [
+        (401, {}, ProviderError, "refused the key. Set openai.api_key or OPENAI_API_KEY"),
+        (403, {}, ProviderError, "not allowed for this key"),
+        (404, {}, ProviderError, "is not there. Look at the model's name"),
+        (429, {"retry-after": 7}, RateLimitError, "asked too often. Try again in 7 s."),
+        (429, {}, RateLimitError, "Try again later"),
+        (429, {"code": "insufficient_quota"}, RateLimitError, "quota is spent"),
+        (500, {}, ProviderError, "answered 500"),
+    ],
+)
+async def test_a_refusal_says_what_to_do(api, model, status, headers, kind, said):  # noqa: PLR0917
+    """P5: typed, from the client's own error, and without the key."""
+    api.fail(status, message=f"Incorrect key {KEY}" if status == 401 else "no", **headers)
+    with pytest.raises(kind) as raised:
+        await model.complete(ASK)
+    assert type(raised.value) is kind
+    assert said in str(raised.value)
+    assert "openai:gpt-x" in str(raised.value)
+    assert raised.value.__cause__ is not None
+    assert KEY not in str(raised.value)
+
+
+async def test_the_official_client_retries(api, connect):
+    """Once refused, then answered."""
+    server = connect(api.url, max_retries=1)
+    api.fail(429, **{"retry-after-ms": 1})
+    assert await OpenAILanguageModel("gpt-x", server).complete(ASK) == "Lisbon."
+    assert len(api.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (chat('{"facts": ["I mov', finish="length"), "cut off"),
+        (chat(""), "empty answer"),
+        (chat(None, refusal="I cannot."), "refused: 'I cannot.'"),
+        ({"choices": []}, "no answer"),
+        ({"error": "model not loaded"}, "no answer"),
+        ('{"choices": [{"mess', "no answer"),
+        ("<html>It works!</html>", "no answer"),
+        ("[1, 2]", "no answer"),
+        ("", "no answer"),
+    ],
+)
+async def test_what_is_no_answer_is_an_output_error(api, model, answer, said):
+    """P5: cut off, empty, refused, or no chat at all; never silently nothing."""
+    api.send(answer)
+    with pytest.raises(ProviderOutputError, match=said):
+        await model.complete(ASK)
+
+
+async def test_html_is_no_answer(api, model):
+    """The client hands on what does not say that it is JSON."""
+    api.send("<html>It works!</html>", **{"content-type": "text/html"})
+    with pytest.raises(ProviderOutputError, match="no answer"):
+        await model.complete(ASK)
+
+
+async def test_a_hung_server_is_a_timeout(api, connect):
+    """P14: by the deadline of the settings, and by the client's own."""
+    api.answers.extend([HANG, HANG])
+    settings = MemorySettings(
+        llm="openai:gpt-x",
+        openai={"base_url": api.url, "max_retries": 0},
+        limits={"language_model_seconds": 0.2},
+    )
+    async with Providers(settings) as providers:
+        with pytest.raises(ProviderTimeoutError, match=r"openai:gpt-x .* 0\.2 s.*limits\.language_model_seconds"):
+            await providers.language_model.complete(ASK)
+        assert providers.stats()["language_model"].timed_out == 1
+    server = connect(api.url, timeout_seconds=0.2)
+    with pytest.raises(ProviderTimeoutError, match="openai:gpt-x"):
+        await OpenAILanguageModel("gpt-x", server).complete(ASK)
+
+
+async def test_nobody_there_is_told(connect):
+    """With the address's setting."""
+    async with FakeAPI().running() as gone:
+        server = connect(gone.url)
+    with pytest.raises(ProviderError, match=r"cannot be reached.*openai\.base_url"):
+        await OpenAILanguageModel("gpt-x", server).complete(ASK)
+
+
+async def test_cancelling_is_not_swallowed(api, model):
+    """Nor made an error of the provider."""
+    api.answers.append(HANG)
+    call = asyncio.create_task(model.complete(ASK))
+    await wait_until(lambda: api.requests)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
+# -- keys
+
+
+def test_without_a_key_it_says_so():
+    """Before anything is sent."""
+    with pytest.raises(ConfigError, match=r"openai\.api_key or OPENAI_API_KEY"):
+        Providers(MemorySettings(llm="openai:gpt-x"))
+
+
+async def test_a_server_of_ones_own_needs_no_key(api):
+    """As Ollama, vLLM and LM Studio."""
+    async with Providers(MemorySettings(llm="openai:gpt-x", openai={"base_url": api.url})) as providers:
+        assert await providers.language_model.complete(ASK) == "Lisbon."
+
+
+async def test_the_variables_of_the_client_count(api, monkeypatch):
+    """Key and address as every other program takes them."""
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("OPENAI_BASE_URL", api.url)
+    async with Providers(MemorySettings(llm="openai:gpt-x")) as providers:
+        await providers.language_model.complete(ASK)
+    assert api.requests[0][1]["authorization"] == f"bearer {KEY}"
+
+
+async def test_the_key_is_never_shown(api):
+    """Not in settings, objects, errors or tracebacks."""
+    settings = MemorySettings(llm="openai:gpt-x", openai={"base_url": api.url, "api_key": KEY, "max_retries": 0})
+    api.fail(500)
+    async with Providers(settings) as providers:
+        with pytest.raises(ProviderError) as raised:
+            await providers.language_model.complete(ASK)
+    shown = (
+        repr(settings)
+        + str(settings.model_dump())
+        + repr(providers)
+        + "".join(traceback.format_exception(raised.value))
+    )
+    assert KEY not in shown
+    with pytest.raises(ConfigError) as refused:
+        MemorySettings(openai={"api_key": 123456789})
+    assert "123456789" not in str(refused.value)
+
+
+# -- embedders
+
+
+async def test_it_embeds(api, embedder):
+    """A row for each text, in their order, whatever order they come back in."""
+    await embedder.prepare()
+    assert isinstance(embedder, Embedder)
+    vectors = await embedder.embed(["a", "bb", "ccc"])
+    assert vectors.dtype == np.float32
+    assert vectors[:, 0].tolist() == [1, 2, 3]
+    assert api.requests[-1][2]["input"] == ["a", "bb", "ccc"]
+    assert (await embedder.embed([])).shape == (0, 4)
+
+
+async def test_its_dimension_is_known_or_asked_once(api, server):
+    """OpenAI's own are known; another's is asked for."""
+    assert OpenAIEmbedder("text-embedding-3-small", server).dimension == 1536
+    other = OpenAIEmbedder("nomic-embed-text", server)
+    with pytest.raises(ConfigError, match=r"openai\.dimensions"):
+        _ = other.dimension
+    await other.prepare()
+    await other.prepare()
+    assert (other.dimension, len(api.requests)) == (4, 1)
+    assert "dimensions" not in api.requests[0][2]
+
+
+async def test_shorter_vectors_can_be_asked_for(api, server):
+    """Where the model can; they are another embedder's."""
+    short = OpenAIEmbedder("text-embedding-3-small", server, dimensions=4)
+    assert (short.dimension, short.name) == (4, "openai:text-embedding-3-small@4")
+    await short.embed(["a"])
+    assert api.requests[0][2]["dimensions"] == 4
+
+
+def test_requests_stay_within_what_the_api_takes():
+    """In number and in size; every text once, in order."""
+    texts = ["a" * (number % 7 * 10_000) for number in range(1000)]
+    parts = parted(texts)
+    assert [text for part in parts for text in part] == texts
+    assert max(map(len, parts)) <= TEXTS_AT_A_TIME
+    assert max(sum(map(len, part)) for part in parts) <= CHARACTERS_AT_A_TIME
+    assert len(parted(["a"] * (TEXTS_AT_A_TIME + 1))) == 2
+    assert parted([]) == []
+
+
+@pytest.mark.parametrize("answer", ['{"object": "list", "data": []}', "<html></html>", '{"data": [{"ind', "[]"])
+async def test_vectors_that_are_not_there_are_an_output_error(api, embedder, answer):
+    """P5: not silently nothing."""
+    api.send(answer)
+    with pytest.raises(ProviderOutputError, match="openai:text-x"):
+        await embedder.embed(["a"])
+
+
+async def test_an_embedders_refusal_is_mapped(api, embedder):
+    """As a language model's."""
+    api.fail(429, **{"retry-after": 3})
+    with pytest.raises(RateLimitError, match=r"embedder openai:text-x .* 3 s"):
+        await embedder.embed(["a"])
+
+
+async def test_an_embedder_by_name(api):
+    """Prepared when it is entered, guarded, and closed."""
+    api.dimension = 3
+    settings = MemorySettings(embedder="openai:nomic-embed-text", openai={"base_url": api.url})
+    async with Providers(settings) as providers:
+        assert providers.embedder.dimension == 3
+        vectors = await providers.embedder.embed(["one", "", "three"])
+    assert vectors[:, 0].tolist() == [3, 0, 5]
+    assert api.requests[-1][2]["input"] == ["one", "three"]
