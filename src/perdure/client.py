@@ -15,12 +15,13 @@ from perdure.graph.scope import Scope
 from perdure.graph.typed import TypedMemory
 from perdure.graph.writing import Graph
 from perdure.protocols import GraphStore
+from perdure.providers import Providers
 from perdure.records import CloseReport, FlushSummary, Health
 from perdure.runtime.home import Home
 from perdure.runtime.termination import closing_on_sigterm
 from perdure.settings import MemorySettings, OnError, WriteOptions, WriteSection
 from perdure.telemetry import STORES
-from perdure.wiring import embedder, graph_store, journal, vector_store
+from perdure.wiring import graph_store, journal, vector_store
 from perdure.writes import BufferedWriter
 from perdure.writes.failures import WriteErrors
 
@@ -45,6 +46,7 @@ class MemoryClient(TypedMemory):
         self._report: CloseReport | None = None
         self._home: Home | None = None
         self._graph: Graph | None = None
+        self._providers: Providers | None = None
         self._schema_trouble: ConfigError | None = None
         super().__init__(self._typed_graph, Scope())
 
@@ -163,7 +165,10 @@ class MemoryClient(TypedMemory):
     async def _follower(self, store: GraphStore) -> Index:
         """Return an index that follows the graph until the stack is closed."""
         vectors, separate = vector_store(self.settings, store)
-        index = Index(store, vectors, embedder(self.settings), separate=separate)
+        self._providers = providers = Providers(self.settings)
+        self._stack.push_async_callback(providers.close, self.settings.memory.close_timeout_seconds)
+        await providers.prepare()
+        index = Index(store, vectors, providers.embedder, separate=separate)
         self._stack.push_async_callback(index.close)
         return await index.start()
 
@@ -184,6 +189,14 @@ class MemoryClient(TypedMemory):
     def graph(self) -> Graph:
         """What typed memory and `Memory` stand on; not for applications. Raises ClosedError and ConfigError."""
         return self._typed_graph()
+
+    @property
+    def providers(self) -> Providers:
+        """The embedder, the language model and the reranker, with their limits. Raises ClosedError before connect."""
+        self._connected()
+        if self._providers is None:
+            raise ClosedError("This client is not connected.", hint="Use it in `async with`, or call connect() first.")
+        return self._providers
 
     def _typed_graph(self) -> Graph:
         self._connected()

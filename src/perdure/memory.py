@@ -21,10 +21,8 @@ from perdure.pipelines.search import Searching, Wanted
 from perdure.plain import encode
 from perdure.records import MAX_HITS, CloseReport
 from perdure.results import AddResult, MemoryPage, SearchResult
-from perdure.runtime.limits import Limits
 from perdure.runtime.tasks import Tasks
 from perdure.settings import MemorySettings
-from perdure.wiring import language_model, limits, reranker
 
 Wait = Literal["committed", "accepted"]
 PAGE = 200
@@ -55,7 +53,6 @@ class Memory:
         self._lent = client
         self._client = client or MemoryClient(_queueing(self.settings))
         self._tasks = Tasks()
-        self._limits: Limits | None = None
         self._parts: _Parts | None = None
         self._closed = False
         self._changing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -91,14 +88,12 @@ class Memory:
                 hint='Set settings.memory.write_mode to "buffered" or "deferred" before it connects.',
             )
         graph = self._client.graph
-        self._limits = bounds = limits(self.settings)
-        memories, index = Memories(graph), graph.index
+        providers = self._client.providers
+        memories, index, stores = Memories(graph), graph.index, providers.limits.store
         index.begin()
-        adding = Adding(memories, index, bounds, language_model(self.settings, bounds), self._tasks)
+        adding = Adding(memories, index, stores, providers.language_model, self._tasks)
         adding.inbox.resume()
-        return _Parts(
-            memories, adding, Searching(memories, index, bounds, reranker(self.settings, bounds), adding.speakers)
-        )
+        return _Parts(memories, adding, Searching(memories, index, stores, providers.reranker, adding.speakers))
 
     async def flush(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109  as the client's
         """Wait until what was accepted before is remembered, at most `timeout` seconds; return whether it is."""
@@ -113,10 +108,7 @@ class Memory:
         self._closed = True
         limit = self.settings.memory.close_timeout_seconds if timeout is None else timeout
         await self._tasks.close(limit)
-        report = await self._client.close(timeout) if self._lent is None else None
-        if self._limits is not None:
-            await self._limits.close(limit)
-        return report
+        return await self._client.close(timeout) if self._lent is None else None
 
     async def __aenter__(self) -> Self:
         return await self.connect()

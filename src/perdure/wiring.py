@@ -5,8 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from perdure.errors import ConfigError, DurabilityWarning
-from perdure.protocols import Embedder, GraphStore, LocalJournal, VectorStore
-from perdure.providers import Providers
+from perdure.protocols import GraphStore, LocalJournal, VectorStore
 from perdure.settings import CONTRADICTORY, VOLATILE, MemorySettings, Neo4jSection
 
 BOLT_PORT = 7687
@@ -52,14 +51,6 @@ def vector_store(settings: MemorySettings, graph: GraphStore) -> tuple[VectorSto
 
     lasts = isinstance(settings.store, str | None) and settings.store != "memory://"
     return SqliteVectorStore(root(settings) / "vectors" if lasts else None), True
-
-
-def embedder(settings: MemorySettings) -> Embedder:
-    """Return the embedder that the settings name, within limits of its own; see Providers.
-
-    Raises ConfigError when what it needs is not installed.
-    """
-    return Providers(settings).embedder
 
 
 def neo4j_uri(settings: MemorySettings) -> str | None:

@@ -22,7 +22,7 @@ from perdure.pipelines.statements import Decision, Existing, Extracted, Turn
 from perdure.protocols import LanguageModel
 from perdure.records import VectorRecord
 from perdure.results import AddResult, Relation, Side
-from perdure.runtime.limits import Limits
+from perdure.runtime.limits import Pool
 from perdure.runtime.tasks import Tasks
 from perdure.runtime.together import both
 from perdure.writes import Receipt
@@ -39,11 +39,11 @@ class Adding:
     """The steps of `Memory.add`, in order."""
 
     def __init__(
-        self, memories: Memories, index: Index, limits: Limits, model: LanguageModel | None, tasks: Tasks
+        self, memories: Memories, index: Index, stores: Pool, model: LanguageModel | None, tasks: Tasks
     ) -> None:
         self._memories = memories
         self._index = index
-        self._limits = limits
+        self._stores = stores
         self._model = model
         self._tasks = tasks
         self._claims = Claims()
@@ -75,7 +75,7 @@ class Adding:
         if model is None or not infer:
             found = rules.extract(turns)
             return found if infer else _unrelated(found)
-        return await self._limits.language_model.run(lambda: extract(model, turns))
+        return await extract(model, turns)
 
     async def keep(self, whose: Scope, found: Extracted, accepted: str | None = None) -> AddResult:
         """Decide what is new, and write it; `accepted` is the name under which it was accepted before."""
@@ -92,7 +92,7 @@ class Adding:
         return AddResult(results=list(planned.results), relations=relations, sides=_worst(sides))
 
     async def _embedded(self, texts: Sequence[str]) -> "NDArray[float32]":
-        return await self._limits.embedder.run(lambda: self._index.embedder.embed(texts))
+        return await self._index.embedder.embed(texts)
 
     async def _related(self, whose: Scope, found: Extracted) -> list[Stored]:
         """Return what is kept that the statements may repeat or contradict; nothing while the graph cannot say.
@@ -103,7 +103,7 @@ class Adding:
         wanted = [id_of(each, scope) for each in found.statements]
         slots = [each.slot for each in found.statements if each.slot is not None]
         try:
-            return await self._limits.store.run(lambda: self._memories.related(whose, wanted, slots))
+            return await self._stores.run(lambda: self._memories.related(whose, wanted, slots))
         except StoreUnavailableError:
             return []
 
@@ -188,7 +188,7 @@ class Adding:
         return {"vector": vector, "graph": graph}
 
     async def _graph_side(self, receipt: Receipt) -> Side:
-        limit = self._limits.store.deadline_seconds
+        limit = self._stores.deadline_seconds
         try:
             await receipt.committed(limit)
         except TimeoutError:
@@ -201,7 +201,7 @@ class Adding:
     async def _vector_side(self, records: Sequence[VectorRecord]) -> Side:
         try:
             if records:
-                await self._limits.store.run(lambda: self._index.put(records))
+                await self._stores.run(lambda: self._index.put(records))
         except PerdureError as error:
             return Side(stored=False, error=error, retrying=True)
         return Side()

@@ -17,7 +17,7 @@ from perdure.pipelines.speakers import Speakers
 from perdure.protocols import Reranker
 from perdure.records import MAX_HITS, VectorHit, VectorQuery
 from perdure.results import MemoryHit, SearchResult
-from perdure.runtime.limits import Limits
+from perdure.runtime.limits import Pool
 from perdure.runtime.together import both
 
 if TYPE_CHECKING:
@@ -46,11 +46,11 @@ class Searching:
     """The steps of `Memory.search`, in order."""
 
     def __init__(
-        self, memories: Memories, index: Index, limits: Limits, reranker: Reranker | None, speakers: Speakers
+        self, memories: Memories, index: Index, stores: Pool, reranker: Reranker | None, speakers: Speakers
     ) -> None:
         self._memories = memories
         self._index = index
-        self._limits = limits
+        self._stores = stores
         self._reranker = reranker
         self._speakers = speakers
 
@@ -67,7 +67,7 @@ class Searching:
             depth = min(4 * depth, MAX_HITS)
 
     async def _meaning(self, text: str) -> "NDArray[float32]":
-        [vector] = await self._limits.embedder.run(lambda: self._index.embedder.embed([text]))
+        [vector] = await self._index.embedder.embed([text])
         return vector
 
     async def _mentioning(self, whose: Scope, query: str) -> Sequence[str]:
@@ -75,7 +75,7 @@ class Searching:
         named = names(query)
         if not named:
             return []
-        return await self._limits.store.run(lambda: self._memories.mentioning(whose, named, MENTIONING))
+        return await self._stores.run(lambda: self._memories.mentioning(whose, named, MENTIONING))
 
     async def _hits(
         self, whose: Scope, wanted: Wanted, question: Question, vector: "NDArray[float32]", depth: int
@@ -90,7 +90,7 @@ class Searching:
             filter=wanted.filter,
             limit=depth,
         )
-        return await self._limits.store.run(lambda: self._index.vectors.search(query))
+        return await self._stores.run(lambda: self._index.vectors.search(query))
 
     async def _ranked(
         self, whose: Scope, wanted: Wanted, question: Question, hits: Sequence[VectorHit], mentioning: Sequence[str]
@@ -98,7 +98,7 @@ class Searching:
         """Return what is wanted of the hits, of what mentions a name, and of what stands beside a hit, best first."""
         scores = {kind_and_id(hit.id)[1]: hit for hit in hits}
         wanted_ids = list(dict.fromkeys([*scores, *mentioning]))
-        stored = await self._limits.store.run(lambda: self._memories.get(whose, wanted_ids))
+        stored = await self._stores.run(lambda: self._memories.get(whose, wanted_ids))
         known = {each.record.id: each for each in stored} | await self._beside(whose, stored)
         valid = [each for each in known.values() if each.record.expired_at is None]
         mentions = set(mentioning)
@@ -116,7 +116,7 @@ class Searching:
         places = {(chat, number + step) for chat, number in talked for step in AROUND if number + step >= 0} - there
         if not places:
             return {}
-        found = await self._limits.store.run(lambda: self._memories.neighbours(whose, sorted(places)))
+        found = await self._stores.run(lambda: self._memories.neighbours(whose, sorted(places)))
         return {each.record.id: each for each in found}
 
     async def _reranked(self, wanted: Wanted, found: Sequence[MemoryHit]) -> SearchResult:
@@ -127,7 +127,7 @@ class Searching:
         first = found[: max(CANDIDATES, wanted.limit)]
         texts = [hit.memory for hit in first]
         try:
-            scores = await self._limits.reranker.run(lambda: reranker.rerank(wanted.query, texts))
+            scores = await reranker.rerank(wanted.query, texts)
         except ProviderError as error:
             return SearchResult(results=list(found[: wanted.limit]), rerank_error=error)
         best = sorted(zip(scores, first, strict=True), key=lambda pair: -pair[0])
