@@ -75,7 +75,7 @@ class Adding:
         if model is None or not infer:
             found = rules.extract(turns)
             return found if infer else _unrelated(found)
-        return await extract(model, turns)
+        return await extract(turns, model)
 
     async def keep(self, whose: Scope, found: Extracted, accepted: str | None = None) -> AddResult:
         """Decide what is new, and write it; `accepted` is the name under which it was accepted before."""
