@@ -355,6 +355,7 @@ class Remembered:
         self.memory = memory
         self.graph = graph
         self.vectors = vectors
+        self.embedder = memory.settings.embedder
         self.tenant = f"tenant-{secrets.token_hex(6)}"
         self.ada = {"tenant": self.tenant, "user_id": "ada"}
         self.bob = {"tenant": self.tenant, "user_id": "bob"}

@@ -36,12 +36,12 @@ async def test_what_is_not_inferred_is_kept_word_for_word(kept):
         {"role": "assistant", "content": "Noted. ", "name": "bot"},
         {"role": "user", "content": "I live in Lisbon."},
     ]
-    before = len(kept.memory.client.graph.index.embedder.texts)
+    before = len(kept.embedder.texts)
     result = await kept.memory.add(said, infer=False, metadata={"n": 1}, **kept.ada)
     assert [text for _, text in events(result)] == ["I live in Porto.", "Noted. ", "I live in Lisbon."]
     assert {event for event, _ in events(result)} == {"ADD"}
     await kept.memory.client.flush()
-    assert kept.memory.client.graph.index.embedder.texts[before:] == [
+    assert kept.embedder.texts[before:] == [
         "I live in Porto.", "bot: Noted. ", "I live in Lisbon.",
     ]  # fmt: skip
     assert [each.metadata for each in (await kept.memory.get_all(**kept.ada)).results] == [{"n": 1}] * 3
