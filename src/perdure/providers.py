@@ -44,6 +44,7 @@ class Providers:
         named = settings.embedder if isinstance(settings.embedder, str) else ""
         self._settings = settings
         self._server: OpenAIServer | None = None
+        self._asks_a_server = named.startswith("openai:")
         self.limits = Limits(settings.limits, embeds_here=named.partition(":")[0] in IN_THIS_PROCESS)
         self.embedder = GuardedEmbedder(self._embedder(), self.limits.embedder)
         model, reranker = self._language_model(), self._reranker()
@@ -51,11 +52,14 @@ class Providers:
         self.reranker = None if reranker is None else GuardedReranker(reranker, self.limits.reranker)
 
     async def prepare(self) -> Self:
-        """Load the models that are in this process, and ask for what has to be known of the others.
+        """Load the models that are in this process, however long it takes, and ask what has to be known of others.
 
         Raises ConfigError when a model's files are not there, and ProviderError when it does not answer.
         """
-        await self.embedder.prepare()
+        if self._asks_a_server:
+            await self.limits.embedder.run(self.embedder.prepare, provider=self.embedder.name)
+        else:
+            await self.embedder.prepare()
         if self.reranker is not None:
             await self.reranker.prepare()
         return self

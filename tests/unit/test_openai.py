@@ -300,6 +300,17 @@ async def test_its_dimension_is_known_or_asked_once(api, server):
     assert "dimensions" not in api.requests[0][2]
 
 
+async def test_a_server_that_hangs_while_it_is_prepared_is_a_timeout(api):
+    """So that connecting ends."""
+    api.answers.append(HANG)
+    settings = MemorySettings(
+        embedder="openai:nomic-embed-text", openai={"base_url": api.url}, limits={"embedder_seconds": 0.2}
+    )
+    with pytest.raises(ProviderTimeoutError, match=r"openai:nomic-embed-text .* 0\.2 s"):
+        async with Providers(settings):
+            pass
+
+
 async def test_shorter_vectors_can_be_asked_for(api, server):
     """Where the model can; they are another embedder's."""
     short = OpenAIEmbedder("text-embedding-3-small", server, dimensions=4)
