@@ -37,7 +37,7 @@ async def found_at_last(client, query):
     while True:
         try:
             return await contents(client, query)
-        except StoreUnavailableError:
+        except (StoreUnavailableError, ProviderError):
             await asyncio.sleep(0)
 
 
