@@ -8,13 +8,11 @@ from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from perdure.embedders.guarded import GuardedEmbedder
 from perdure.errors import ConfigError
 from perdure.llms.function import FunctionLanguageModel
 from perdure.llms.guarded import GuardedLanguageModel
 from perdure.protocols import Embedder, LanguageModel, Reranker
 from perdure.rerankers.function import FunctionReranker
-from perdure.rerankers.guarded import GuardedReranker
 from perdure.runtime.limits import Limits, PoolStats
 from perdure.settings import MemorySettings
 
@@ -41,6 +39,9 @@ class Providers:
     """
 
     def __init__(self, settings: MemorySettings) -> None:
+        from perdure.embedders.guarded import GuardedEmbedder  # noqa: PLC0415  loads numpy
+        from perdure.rerankers.guarded import GuardedReranker  # noqa: PLC0415  as that
+
         named = settings.embedder if isinstance(settings.embedder, str) else ""
         self._settings = settings
         self._server: OpenAIServer | None = None
