@@ -33,13 +33,14 @@ _NAMED = rf"(?:{'|'.join(_DAYS)}|week\s?end|week|month|year|night|{'|'.join(_MON
 _BEFORE_A_MONTH = r"(?:in|of|since|until|till|by|during|early|mid|late|from|around|before|after|between|and)"
 _BEFORE_A_YEAR = r"(?:in|of|since|until|till|by|during|from|around|before|after|year|back\s+to)"
 
+_AFTER_A_WORD_OF_TIME = re.compile(rf"\b{_BEFORE_A_MONTH}\s+\Z", re.IGNORECASE)
 _PATTERN = re.compile(
     rf"""(?<![\w/.-])(?:
       (?P<iso>{_YEAR}-(?:1[0-2]|0[1-9])(?:-(?:3[01]|[12][0-9]|0[1-9]))?)(?![\w/-])
     | (?P<day>{_DAY})\s+(?:of\s+)?(?P<month>{_MONTH})(?:,?\s+(?P<year>{_YEAR}))?(?!\w)
     | (?P<month2>{_MONTH})\s+(?P<day2>{_DAY})(?!\w)(?:,?\s+(?P<year2>{_YEAR})(?!\w))?
     | (?P<month3>{_MONTH}),?\s+(?:of\s+)?(?P<year3>{_YEAR})(?!\w)
-    | {_BEFORE_A_MONTH}\s+(?P<month4>{_MONTH})(?!\w)
+    | (?P<month4>{_MONTH})(?!\w)
     | {_BEFORE_A_YEAR}\s+(?P<year4>{_YEAR})(?![\w-])
     | (?P<near>the\s+day\s+before\s+yesterday|the\s+day\s+after\s+tomorrow|yesterday|today|tonight|tomorrow)(?!\w)
     | (?P<which>last|past|previous|next|coming|this)\s+(?P<named>{_NAMED})(?!\w)
@@ -126,9 +127,10 @@ def _dated(match: re.Match[str], today: date) -> Span | None:
 
 
 def _month_of(match: re.Match[str], today: date) -> Span | None:
-    """Read a month, with or without its year."""
+    """Read a month with its year, or behind a word such as "in"."""
     month = _number(match["month3"] or match["month4"], sure=bool(match["year3"]))
-    if month is None:
+    before = match.string[max(0, match.start() - 12) : match.start()]
+    if month is None or not (match["year3"] or _AFTER_A_WORD_OF_TIME.search(before)):
         return None
     return _month(int(match["year3"] or _latest(today, month, 1).year), month)
 
