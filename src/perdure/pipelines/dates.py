@@ -75,28 +75,33 @@ class Span(NamedTuple):
         return apart <= slack
 
 
-def dates(text: str, moment: datetime | date) -> tuple[Span, ...]:
+def dates(text: str, moment: datetime | date, *, years: int = 1) -> tuple[Span, ...]:
     """Return the spans of days that a text names, in the order in which it does, each once; at most `MOST_SPANS`.
 
-    `moment` is when it was said: "in June" is the last June that had begun by then, "on Friday" the last Friday.
-    A date that is none (30 February), and one outside the years 1 to 9999, is passed over.
+    `moment` is when it was said: "in June" is the last June that had begun by then, "on Friday" the last Friday. With
+    `years`, a month without a year is that of each of so many years, the last first. A date that is none (30
+    February), and one outside the years 1 to 9999, is passed over.
     """
     looked_at = text[:LOOKED_AT]
     words = _WORD.findall(looked_at.lower())
     if _TELLING.isdisjoint(words) and not any(len(word) == 4 and word.isdecimal() for word in words):
         return ()
     today = moment.date() if isinstance(moment, datetime) else moment
-    return tuple(islice(dict.fromkeys(_spans(looked_at, today)), MOST_SPANS))
+    return tuple(islice(dict.fromkeys(_spans(looked_at, today, years)), MOST_SPANS))
 
 
-def _spans(text: str, today: date) -> Iterator[Span]:
+def _spans(text: str, today: date, years: int) -> Iterator[Span]:
     for match in _matches(text):
-        try:
-            found = _READERS[match.lastgroup or ""](match, today)
-        except (ValueError, OverflowError):
-            continue
-        if found is not None:
-            yield found
+        read = _READERS[match.lastgroup or ""]
+        for back in range(years if match.lastgroup in _WITHOUT_A_YEAR else 1):
+            try:
+                found = read(
+                    match, today if not back else today.replace(year=today.year - back, day=min(today.day, 28))
+                )
+            except (ValueError, OverflowError):
+                continue
+            if found is not None:
+                yield found
 
 
 def _matches(text: str) -> Iterator[re.Match[str]]:
@@ -186,6 +191,7 @@ def _on_weekday(match: re.Match[str], today: date) -> Span:
     return _day(_weekday(today, _DAYS.index(match["weekday"].casefold()), -1))
 
 
+_WITHOUT_A_YEAR = ("month", "day2", "month4")
 _READERS: dict[str, Callable[[re.Match[str], date], Span | None]] = {
     "iso": _iso, "month": _dated, "year": _dated, "day2": _dated, "year2": _dated,
     "year3": _month_of, "month4": _month_of, "year4": _year, "near": _near, "named": _next_to,

@@ -11,6 +11,9 @@ MOST_SPEAKERS = 1000
 LOOKED_AT = 4000
 """Characters of a query in which names, days and the rest are looked for."""
 
+YEARS = 5
+"""Of so many years a month without a year may be."""
+
 _FIRST_PERSON = frozenset("i i'm i've i'd i'll me my mine myself".split())
 _SECOND_PERSON = frozenset("you you're you've you'd you'll your yours yourself".split())
 _ALSO_WORDS = frozenset("will may can an do so so he hope joy grace mark art bill sue rob don rose summer dawn".split())
@@ -45,7 +48,8 @@ def understood(query: str, speakers: Collection[str], moment: datetime) -> Quest
 
     A speaker may be called by the full name or by its first part. Names say nothing about what was said, since nearly
     every memory has one of them: they are taken out of the text, unless nothing else is there, and their owner's words
-    rank higher. `moment` is what "last week" is counted from. Pure, and never fails.
+    rank higher. `moment` is what "last week" is counted from; "in June" may be any June of the last years. Pure, and
+    never fails.
     """
     head = query[:LOOKED_AT]
     named, left = _without(head, speakers)
@@ -54,7 +58,7 @@ def understood(query: str, speakers: Collection[str], moment: datetime) -> Quest
         text=_SPACES.sub(" ", f"{left}{query[LOOKED_AT:]}").strip() if _WORD.search(left) else query,
         speakers=frozenset(named),
         asker=not words.isdisjoint(_FIRST_PERSON) and words.isdisjoint(_SECOND_PERSON),
-        dates=dates(head, moment),
+        dates=dates(head, moment, years=YEARS),
         when=_WHEN.match(head) is not None,
     )
 

@@ -10,7 +10,7 @@ from perdure.graph.index import Index
 from perdure.graph.memories import Memories, Stored
 from perdure.graph.scope import Scope
 from perdure.graph.searchable import kind_and_id
-from perdure.pipelines.fuse import Candidate, Ranked, rank
+from perdure.pipelines.fuse import Candidate, Ranked, around, rank
 from perdure.pipelines.mentions import names
 from perdure.pipelines.question import Question, understood
 from perdure.pipelines.speakers import Speakers
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 CANDIDATES = 50
 MENTIONING = 50
 """Memories that mention a name of the query and are looked at for that alone."""
-AROUND = (-2, -1, 1, 2)
-"""Which turns around a hit are looked at."""
 
 
 class Wanted(NamedTuple):
@@ -40,6 +38,13 @@ class Wanted(NamedTuple):
     threshold: float | None
     rerank: bool
     explain: bool
+
+
+class _Found(NamedTuple):
+    """A memory, and where it stands."""
+
+    stored: Stored
+    ranked: Ranked
 
 
 class Searching:
@@ -57,7 +62,7 @@ class Searching:
     async def search(self, whose: Scope, wanted: Wanted) -> SearchResult:
         """Return what fits best, best first."""
         question = understood(wanted.query, await self._speakers.of(whose), ids.now())
-        vector, mentioning = await both(self._meaning(question.text), self._mentioning(whose, wanted.query))
+        vector, mentioning = await both(self._meaning(question.text), self._mentioning(whose, question))
         depth = max(CANDIDATES, wanted.limit)
         while True:
             hits = await self._hits(whose, wanted, question, vector, depth)
@@ -70,9 +75,9 @@ class Searching:
         [vector] = await self._index.embedder.embed([text])
         return vector
 
-    async def _mentioning(self, whose: Scope, query: str) -> Sequence[str]:
-        """Return the ids of memories that mention a name of the query."""
-        named = names(query)
+    async def _mentioning(self, whose: Scope, question: Question) -> Sequence[str]:
+        """Return the ids of memories that mention a name of the query: not a speaker's, whom the others mention."""
+        named = names(question.text)
         if not named:
             return []
         return await self._stores.run(lambda: self._memories.mentioning(whose, named, MENTIONING))
@@ -94,42 +99,41 @@ class Searching:
 
     async def _ranked(
         self, whose: Scope, wanted: Wanted, question: Question, hits: Sequence[VectorHit], mentioning: Sequence[str]
-    ) -> list[MemoryHit]:
+    ) -> list[_Found]:
         """Return what is wanted of the hits, of what mentions a name, and of what stands beside a hit, best first."""
         scores = {kind_and_id(hit.id)[1]: hit for hit in hits}
         wanted_ids = list(dict.fromkeys([*scores, *mentioning]))
         stored = await self._stores.run(lambda: self._memories.get(whose, wanted_ids))
-        known = {each.record.id: each for each in stored} | await self._beside(whose, stored)
-        valid = [each for each in known.values() if each.record.expired_at is None]
         mentions = set(mentioning)
-        ranked = rank(question, [_candidate(each, scores, mentions) for each in valid])
-        return [
-            _hit(known[one.candidate.id], one, explain=wanted.explain)
-            for one in ranked
-            if _is_wanted(known[one.candidate.id], one, wanted)
-        ]
+        looked_for = [_candidate(each, scores, mentions) for each in stored if each.record.expired_at is None]
+        beside = await self._beside(whose, around(question, looked_for))
+        known = {each.record.id: each for each in [*beside, *stored]}
+        ranked = rank(question, [*looked_for, *(_candidate(each, scores, mentions) for each in beside)])
+        found = [_Found(known[one.candidate.id], one) for one in ranked]
+        return [each for each in found if _is_wanted(each, wanted)]
 
-    async def _beside(self, whose: Scope, stored: Sequence[Stored]) -> dict[str, Stored]:
-        """Return the turns around some, where people talk to each other."""
-        there = {each.place for each in stored}
-        talked = [each.place for each in stored if each.place is not None and each.record.name]
-        places = {(chat, number + step) for chat, number in talked for step in AROUND if number + step >= 0} - there
+    async def _beside(self, whose: Scope, places: Sequence[tuple[str, int]]) -> list[Stored]:
+        """Return the memories at some places of chats that are still held to be true."""
         if not places:
-            return {}
-        found = await self._stores.run(lambda: self._memories.neighbours(whose, sorted(places)))
-        return {each.record.id: each for each in found}
+            return []
+        found = await self._stores.run(lambda: self._memories.neighbours(whose, places))
+        return [each for each in found if each.record.expired_at is None]
 
-    async def _reranked(self, wanted: Wanted, found: Sequence[MemoryHit]) -> SearchResult:
+    async def _reranked(self, wanted: Wanted, found: Sequence[_Found]) -> SearchResult:
         """Return the best in the reranker's order, or in ours where it cannot say."""
         reranker = self._reranker
-        if not wanted.rerank or reranker is None or not found:
-            return SearchResult(results=list(found[: wanted.limit]))
-        first = found[: max(CANDIDATES, wanted.limit)]
+        reranks = wanted.rerank and reranker is not None
+        first = [
+            _hit(each, explain=wanted.explain)
+            for each in found[: max(CANDIDATES, wanted.limit) if reranks else wanted.limit]
+        ]
+        if not reranks or reranker is None or not first:
+            return SearchResult(results=first)
         texts = [hit.memory for hit in first]
         try:
             scores = await reranker.rerank(wanted.query, texts)
         except ProviderError as error:
-            return SearchResult(results=list(found[: wanted.limit]), rerank_error=error)
+            return SearchResult(results=first[: wanted.limit], rerank_error=error)
         best = sorted(zip(scores, first, strict=True), key=lambda pair: -pair[0])
         hits = [hit.model_copy(update={"score": float(score)}) for score, hit in best[: wanted.limit]]
         return SearchResult(results=hits)
@@ -151,14 +155,15 @@ def _candidate(stored: Stored, scores: Mapping[str, VectorHit], mentions: Collec
     )
 
 
-def _is_wanted(stored: Stored, one: Ranked, wanted: Wanted) -> bool:
+def _is_wanted(found: _Found, wanted: Wanted) -> bool:
     """Return whether a candidate may be a hit: those that were not looked for may be anything."""
-    dense = one.candidate.dense
+    dense = found.ranked.candidate.dense
     if wanted.threshold is not None and (dense is None or dense < wanted.threshold):
         return False
-    return dense is not None or matches(wanted.filter, stored.record.metadata)
+    return dense is not None or matches(wanted.filter, found.stored.record.metadata)
 
 
-def _hit(stored: Stored, one: Ranked, *, explain: bool) -> MemoryHit:
+def _hit(found: _Found, *, explain: bool) -> MemoryHit:
+    one = found.ranked
     why = {**one.why, "cosine": one.candidate.dense, "word_score": one.candidate.words} if explain else None
-    return MemoryHit(**dict(stored.record), score=one.score, why=why)
+    return MemoryHit(**dict(found.stored.record), score=one.score, why=why)
