@@ -51,6 +51,8 @@ def _turn(given: object, where: str, observed_at: datetime, metadata: Mapping[st
             f"{where} has {shorten(repr(unknown[0]), 40)}, which no message has.",
             hint="Put what is your own into its metadata.",
         )
+    if "content" not in message and not message.get("tool_calls"):
+        raise InputError(f"{where} has no content.")
     try:
         own = checks.plain_map("metadata", message.get("metadata"))
         said_at = checks.moment("created_at", message.get("created_at")) or observed_at
