@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from typing import Any, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -43,14 +43,16 @@ def _zone(value: datetime | time) -> tuple[str | None, int | None]:
     """Return a zone's name, where it has one, and its offset in minutes."""
     if value.tzinfo is None:
         return None, None
+    if value.tzinfo is UTC:
+        return None, 0
     name = getattr(value.tzinfo, "key", None) or getattr(value.tzinfo, "zone", None)
     return name, int(cast("timedelta", value.utcoffset()).total_seconds() // 60)
 
 
 def _uses_tag(value: Any) -> bool:
     """Return whether a map among these uses the tag as a key of its own."""
-    if isinstance(value, Mapping):
-        found = cast("Mapping[str, Any]", value)
+    if isinstance(value, dict):
+        found = cast("dict[str, Any]", value)
         return TAG in found or any(_uses_tag(item) for item in found.values() if isinstance(item, _NESTING))
     return isinstance(value, list) and any(_uses_tag(item) for item in cast("list[Any]", value))
 

@@ -4,9 +4,9 @@ The set is what every graph store keeps and gives back equal: None, bool, int (6
 too), str, date, time, datetime (naive, or with a zone the store can name), and lists and string-keyed maps of these.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from copy import copy as duplicate
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,9 @@ MAX_DEPTH = 32
 MIN_INT, MAX_INT = -(2**63), 2**63 - 1
 OVERHEAD = 16
 """Bytes counted for each value beside its text."""
+_AS_THEY_ARE: Collection[type[object]] = {type(None), bool, float}
+_TIMES = (datetime, date, time)
+_ZONED = (datetime, time)
 SHORTEST_REDACTED = 3
 LONGEST_MESSAGE = 400
 
@@ -38,31 +41,19 @@ def snapshot(parameters: Mapping[str, Any] | None) -> tuple[dict[str, Any], int]
         return {}, 0
     if not isinstance(parameters, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InputError(f"parameters should be a mapping of names to values, not {type(parameters).__name__}.")
-    copy: dict[str, Any] = {}
-    size = 0
-    for name, value in parameters.items():
-        if type(value) is str and type(name) is str and value.isascii() and name.isascii():
-            copy[name] = value
-            size += len(value) + len(name) + OVERHEAD
-            continue
-        key = _check_key(name, "parameters")
-        copy[key], extra = _copy(value, (key,), 0)
-        size += extra + len(key.encode())
-    return copy, size
+    copy, size = _copy_map(parameters, (), 0)
+    return copy, size - OVERHEAD
 
 
-type_of_time = (datetime, date, time)
-
-
-def _copy(value: Any, path: tuple[str | int, ...], depth: int) -> tuple[Any, int]:  # noqa: PLR0911  one line a kind of value
+def _copy(value: Any, path: tuple[str | int, ...], depth: int) -> tuple[Any, int]:
     kind = cast("type[object]", type(value))
     if kind is str:
         return value, _text_size(value, path)
-    if value is None or kind is bool or kind is float:
+    if kind in _AS_THEY_ARE:
         return value, OVERHEAD
     if kind is int:
         return _check_int(value, path), OVERHEAD
-    if isinstance(value, type_of_time):
+    if isinstance(value, _TIMES):
         return _check_time(value, path), OVERHEAD
     if isinstance(value, list | tuple):
         return _copy_list(cast("list[Any]", value), path, depth + 1)
@@ -87,13 +78,12 @@ def _copy_map(value: Mapping[Any, Any], path: tuple[str | int, ...], depth: int)
     copy: dict[str, Any] = {}
     size = OVERHEAD
     for name, item in value.items():
-        if type(name) is str and name and name.isascii():
-            key, length = name, len(name)
+        key = name if type(name) is str and name and name.isascii() else _check_key(name, _shown(path))
+        if type(item) is str and item.isascii():
+            copy[key], extra = item, len(item) + OVERHEAD
         else:
-            key = _check_key(name, _shown(path))
-            length = len(key.encode())
-        copy[key], extra = _copy(item, (*path, key), depth)
-        size += extra + length
+            copy[key], extra = _copy(item, (*path, key), depth)
+        size += extra + (len(key) if key.isascii() else len(key.encode()))
     return copy, size
 
 
@@ -142,7 +132,7 @@ def _check_int(value: int, path: tuple[str | int, ...]) -> int:
 
 
 def _check_time(value: datetime | date | time, path: tuple[str | int, ...]) -> datetime | date | time:
-    if isinstance(value, datetime | time) and value.tzinfo is not None:
+    if isinstance(value, _ZONED) and value.tzinfo is not None and value.tzinfo is not UTC:
         _check_zone(value, path)
     return value
 

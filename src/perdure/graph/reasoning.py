@@ -10,7 +10,7 @@ import anyio
 from perdure import ids
 from perdure.errors import NotFoundError, PerdureError, shorten
 from perdure.graph import checks
-from perdure.graph.rows import call_of, properties, record, trace_of
+from perdure.graph.rows import call_of, kept, properties, record, trace_of
 from perdure.graph.scope import Scope, ScopeIds, check_id
 from perdure.graph.search import question, search
 from perdure.graph.short_term import session
@@ -98,32 +98,34 @@ class ReasoningMemory:
         """
         whose = self._graph.scope(self._bound, scope, trace)
         trace_id = check_id("trace", trace.id if isinstance(trace, Trace) else trace)
-        step = ReasoningStep(
-            id=ids.uuid7(), trace_id=trace_id, step_number=0, thought=checks.optional("thought", thought),
-            action=checks.optional("action", action), observation=checks.optional("observation", observation),
-            created_at=ids.now(), **whose.ids(),
-        )  # fmt: skip
-        given = {"trace": whose.key(trace_id), "id": whose.key(step.id), "step": properties(step, *_FROM_TRACE)}
+        parts: dict[str, Any] = {
+            "id": ids.uuid7(), "thought": checks.optional("thought", thought),
+            "action": checks.optional("action", action), "observation": checks.optional("observation", observation),
+            "created_at": ids.now(), "tenant": whose.tenant, "user_id": whose.user_id,
+        }  # fmt: skip
+        given = {"trace": whose.key(trace_id), "id": whose.key(parts["id"]), "step": kept(parts)}
         if self._graph.deferred:
-            return await self._queue_step(whose, step, given)
-        rows = await self._graph.write_now(whose, TEXTS["add_step"], **given)
-        if not rows:
-            raise _no("trace", trace_id)
-        return step.model_copy(update=rows[0])
+            found = await self._queue_step(whose, trace_id, given)
+        else:
+            rows = await self._graph.write_now(whose, TEXTS["add_step"], **given)
+            if not rows:
+                raise _no("trace", trace_id)
+            [found] = rows
+        return ReasoningStep(trace_id=trace_id, **parts, **found)
 
-    async def _queue_step(self, whose: Scope, step: ReasoningStep, given: dict[str, Any]) -> ReasoningStep:
-        key = given["trace"]
-        parent = await self._parent(whose, "trace", step.trace_id)
+    async def _queue_step(self, whose: Scope, trace_id: str, given: dict[str, Any]) -> dict[str, Any]:
+        """Queue a step, and return what it will have from its trace."""
+        parent = await self._parent(whose, "trace", trace_id)
         parent.steps += 1
         number = parent.steps
         try:
             await self._graph.write(whose, TEXTS["add_step"], lane=parent.lane, **given)
         except BaseException:
-            self._graph.known.forget("trace", key)  # nobody can tell which number the next one has
+            self._graph.known.forget("trace", given["trace"])  # nobody can tell which number the next one has
             raise
-        mine = Parent(parent.lane, parent.session_id, parent.agent_id, parent.run_id, step.trace_id)
+        mine = Parent(parent.lane, parent.session_id, parent.agent_id, parent.run_id, trace_id)
         self._graph.known.add("step", given["id"], mine)
-        return step.model_copy(update={"step_number": number, "agent_id": parent.agent_id, "run_id": parent.run_id})
+        return {"step_number": number, "agent_id": parent.agent_id, "run_id": parent.run_id}
 
     async def _parent(self, whose: Scope, kind: Literal["trace", "step"], public_id: str) -> Parent:
         """Return what is known of a trace or a step, looking it up where it is not; raises NotFoundError."""
@@ -164,37 +166,42 @@ class ReasoningMemory:
         values and datetimes. Raises NotFoundError when the step, the message or an entity is not there.
         """
         whose = self._graph.scope(self._bound, scope, step)
-        call = ToolCall(
-            id=ids.uuid7(), step_id=check_id("step", step.id if isinstance(step, ReasoningStep) else step),
-            tool_name=checks.filled("tool_name", tool_name), arguments=checks.plain("arguments", arguments),
-            result=checks.plain("result", result), status=checks.filled("status", status),
-            duration_seconds=checks.seconds("duration_seconds", duration_seconds),
-            error=checks.optional("error", error), message_id=message_id, created_at=ids.now(), **whose.ids(),
-        )  # fmt: skip
+        step_id = check_id("step", step.id if isinstance(step, ReasoningStep) else step)
+        parts: dict[str, Any] = {
+            "id": ids.uuid7(), "tool_name": checks.filled("tool_name", tool_name),
+            "arguments": checks.plain("arguments", arguments), "result": checks.plain("result", result),
+            "status": checks.filled("status", status), "error": checks.optional("error", error),
+            "duration_seconds": checks.seconds("duration_seconds", duration_seconds),
+            "message_id": None if message_id is None else check_id("message_id", message_id),
+            "created_at": ids.now(), "tenant": whose.tenant, "user_id": whose.user_id,
+        }  # fmt: skip
         about = Touched(whose, touched)
         given = {
-            "id": whose.key(call.id), "step": whose.key(call.step_id), "entities": about.keys, "names": about.names,
-            "observation": checks.optional("observation", observation),
-            "call": properties(call, *_FROM_STEP),
+            "id": whose.key(parts["id"]), "step": whose.key(step_id), "entities": about.keys, "names": about.names,
+            "observation": checks.optional("observation", observation), "call": kept(parts),
         }  # fmt: skip
         if self._graph.deferred:
-            return await self._queue_call(whose, call, about, given)
-        message = await self._message(whose, message_id, "")
-        rows = await self._graph.write_now(whose, TEXTS["record_tool_call"], message=message, **given)
-        if not rows:
-            raise NotFoundError(
-                f"There is no step {shorten(repr(call.step_id), 60)}, or not the message or an entity it is about.",
-                hint="Add entities first; ids are found within their owner only.",
-            )
-        [found] = rows
-        return call.model_copy(update={**found, "touched": sorted(set(found["touched"]))})
+            found = await self._queue_call(whose, step_id, message_id, about, given)
+        else:
+            message = await self._message(whose, message_id, "")
+            rows = await self._graph.write_now(whose, TEXTS["record_tool_call"], message=message, **given)
+            if not rows:
+                raise NotFoundError(
+                    f"There is no step {shorten(repr(step_id), 60)}, or not the message or an entity it is about.",
+                    hint="Add entities first; ids are found within their owner only.",
+                )
+            found = {**rows[0], "touched": sorted(set(rows[0]["touched"]))}
+        return ToolCall(step_id=step_id, **parts, **found)
 
-    async def _queue_call(self, whose: Scope, call: ToolCall, about: Touched, given: dict[str, Any]) -> ToolCall:
-        parent = await self._parent(whose, "step", call.step_id)
-        message = await self._message(whose, call.message_id, parent.lane)
+    async def _queue_call(
+        self, whose: Scope, step_id: str, message_id: str | None, about: Touched, given: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Queue a tool call, and return what it will have from its step and from what it touched."""
+        parent = await self._parent(whose, "step", step_id)
+        message = await self._message(whose, message_id, parent.lane)
         touched = await about.ids(self._graph)
         await self._graph.write(whose, TEXTS["record_tool_call"], lane=parent.lane, message=message, **given)
-        return call.model_copy(update={"touched": touched, "agent_id": parent.agent_id, "run_id": parent.run_id})
+        return {"touched": touched, "agent_id": parent.agent_id, "run_id": parent.run_id}
 
     async def complete_trace(
         self,
@@ -334,12 +341,6 @@ class ReasoningMemory:
             )
             for row in rows
         ]
-
-
-_FROM_TRACE = ("step_number", "tool_calls", "trace_id", "agent_id", "run_id")
-"""What a step has from its trace."""
-_FROM_STEP = ("touched", "step_id", "agent_id", "run_id")
-"""What a tool call has from its step and from what it touched."""
 
 
 def _no(kind: str, public_id: str) -> NotFoundError:

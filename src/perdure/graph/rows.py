@@ -1,5 +1,6 @@
 """From records to the properties of nodes, and back."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -10,18 +11,23 @@ from perdure.plain import decode, encode
 
 R = TypeVar("R", bound=BaseModel)
 
-ENCODED = frozenset({"metadata", "tool_calls", "arguments", "result", "attributes"})
-"""Kept as JSON text: a graph's properties are single values and lists of one kind."""
+ENCODED: Mapping[str, Any] = {"metadata": {}, "tool_calls": [], "attributes": {}, "arguments": None, "result": None}
+"""Kept as JSON text, unless they are as given here: a graph's properties are single values and lists of one kind."""
 
 
 def properties(record: BaseModel, *without: str) -> dict[str, Any]:
-    """Return a record as a node's properties. Its `id` becomes `public_id`: the node's own is its owner's as well."""
-    fields = type(record).model_fields
+    """Return a record as a node's properties."""
+    return kept({name: value for name, value in vars(record).items() if name not in without})
+
+
+def kept(parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parts of a record as properties. Its `id` becomes `public_id`: the node's own is its owner's as well."""
     found: dict[str, Any] = {}
-    for name, value in record:
-        if name in ENCODED and name not in without and value != fields[name].default:
-            found[name] = encode(value)
-        elif name not in ENCODED and name not in without and value is not None:
+    for name, value in parts.items():
+        if name in ENCODED:
+            if value != ENCODED[name]:
+                found[name] = encode(value)
+        elif value is not None:
             found["public_id" if name == "id" else name] = value
     return found
 

@@ -8,7 +8,7 @@ from perdure import ids
 from perdure.errors import ConflictError, InputError, shorten
 from perdure.filters import parse
 from perdure.graph import checks
-from perdure.graph.rows import properties, record
+from perdure.graph.rows import kept, properties, record
 from perdure.graph.scope import Scope, ScopeIds, check_id
 from perdure.graph.search import question, search
 from perdure.graph.statements import load
@@ -222,8 +222,8 @@ class ShortTermMemory:
 
 def session(whose: Scope, session_id: str, created_at: datetime) -> dict[str, Any]:
     """Return the properties of a conversation's node."""
-    return properties(Session(session_id=session_id, created_at=created_at, updated_at=created_at,
-                              tenant=whose.tenant, user_id=whose.user_id))  # fmt: skip
+    return kept({"tenant": whose.tenant, "user_id": whose.user_id, "session_id": session_id,
+                 "created_at": created_at, "updated_at": created_at})  # fmt: skip
 
 
 def _place(whose: Scope, message: Message) -> dict[str, Any]:
