@@ -3,13 +3,16 @@
 import os
 import threading
 from datetime import UTC, datetime, timedelta
+from struct import Struct
 from time import time_ns
 
 _RANDOM_BITS = 74
-_STEP_BITS = 32
-_POOL_BYTES = 4096
+_RANDOM = (1 << _RANDOM_BITS) - 1
+_STEP = (1 << 32) - 1
+_WORDS = Struct("512Q")
+_TICK = timedelta(microseconds=1)
 _lock = threading.Lock()
-_pool = memoryview(b"")
+_pool: list[int] = []
 _last_id = 0
 _last_time = datetime.min.replace(tzinfo=UTC)
 
@@ -19,26 +22,24 @@ def uuid7() -> str:
     global _last_id  # noqa: PLW0603  the order is the process's
     with _lock:
         chance = _random()
-        fresh = (time_ns() // 1_000_000) << _RANDOM_BITS | chance & ((1 << _RANDOM_BITS) - 1)
-        _last_id = fresh if fresh > _last_id else _last_id + 1 + (chance & ((1 << _STEP_BITS) - 1))
+        fresh = (time_ns() // 1_000_000) << _RANDOM_BITS | chance & _RANDOM
+        _last_id = fresh if fresh > _last_id else _last_id + 1 + (chance & _STEP)
         number = _last_id
     high, low = number >> 62, number & ((1 << 62) - 1)
-    text = f"{high >> 12:012x}7{high & 0xFFF:03x}{0b10 << 62 | low:016x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    text = f"{high >> 12:012x}{0b10 << 62 | low:016x}"
+    return f"{text[:8]}-{text[8:12]}-7{high & 0xFFF:03x}-{text[12:16]}-{text[16:]}"
 
 
 def _random() -> int:
-    """Return 80 random bits; the system is asked for many at a time, because asking it takes microseconds."""
-    global _pool  # noqa: PLW0603  the pool is the process's
-    if len(_pool) < 10:
-        _pool = memoryview(os.urandom(_POOL_BYTES))
-    taken, _pool = _pool[:10], _pool[10:]
-    return int.from_bytes(taken)
+    """Return 128 random bits; the system is asked for many at a time, because asking it takes microseconds."""
+    if not _pool:
+        _pool.extend(_WORDS.unpack(os.urandom(_WORDS.size)))
+    return _pool.pop() << 64 | _pool.pop()
 
 
 def _forked() -> None:
-    global _pool, _lock  # noqa: PLW0603  a child that drew from its parent's pool would give out its parent's ids
-    _pool = memoryview(b"")
+    global _lock  # noqa: PLW0603  it may have been held by a thread that is not in the child
+    _pool.clear()  # a child that drew from its parent's pool would give out its parent's ids
     _lock = threading.Lock()
 
 
@@ -50,5 +51,6 @@ def now() -> datetime:
     """Return the time in UTC, at least a microsecond after the one returned before."""
     global _last_time  # noqa: PLW0603  the order is the process's
     with _lock:
-        _last_time = max(datetime.now(UTC), _last_time + timedelta(microseconds=1))
+        fresh = datetime.now(UTC)
+        _last_time = fresh if fresh > _last_time else _last_time + _TICK
         return _last_time

@@ -45,7 +45,7 @@ def snapshot(parameters: Mapping[str, Any] | None) -> tuple[dict[str, Any], int]
     return copy, size - OVERHEAD
 
 
-def _copy(value: Any, path: tuple[str | int, ...], depth: int) -> tuple[Any, int]:
+def _copy(value: Any, path: tuple[str | int, ...], depth: int) -> tuple[Any, int]:  # noqa: PLR0911  one line a kind of value
     kind = cast("type[object]", type(value))
     if kind is str:
         return value, _text_size(value, path)
@@ -53,6 +53,8 @@ def _copy(value: Any, path: tuple[str | int, ...], depth: int) -> tuple[Any, int
         return value, OVERHEAD
     if kind is int:
         return _check_int(value, path), OVERHEAD
+    if kind is datetime and value.tzinfo is UTC:
+        return value, OVERHEAD
     if isinstance(value, _TIMES):
         return _check_time(value, path), OVERHEAD
     if isinstance(value, list | tuple):
@@ -81,6 +83,8 @@ def _copy_map(value: Mapping[Any, Any], path: tuple[str | int, ...], depth: int)
         key = name if type(name) is str and name and name.isascii() else _check_key(name, _shown(path))
         if type(item) is str and item.isascii():
             copy[key], extra = item, len(item) + OVERHEAD
+        elif type(item) in _AS_THEY_ARE:
+            copy[key], extra = item, OVERHEAD
         else:
             copy[key], extra = _copy(item, (*path, key), depth)
         size += extra + (len(key) if key.isascii() else len(key.encode()))
@@ -132,7 +136,7 @@ def _check_int(value: int, path: tuple[str | int, ...]) -> int:
 
 
 def _check_time(value: datetime | date | time, path: tuple[str | int, ...]) -> datetime | date | time:
-    if isinstance(value, _ZONED) and value.tzinfo is not None and value.tzinfo is not UTC:
+    if isinstance(value, _ZONED) and value.tzinfo is not None:
         _check_zone(value, path)
     return value
 

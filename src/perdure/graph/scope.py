@@ -6,7 +6,7 @@ is looked at within the owner: given, they have to match; not given, they do not
 """
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Self, TypedDict
 
@@ -28,6 +28,9 @@ class ScopeIds(TypedDict, total=False):
     tenant: str | None
 
 
+NAMES = tuple(ScopeIds.__annotations__)
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """Whose memory, checked. Raises InputError for ids that are blank, padded, too long, or no text."""
@@ -36,11 +39,14 @@ class Scope:
     user_id: str | None = None
     agent_id: str | None = None
     run_id: str | None = None
+    owner: str = field(init=False, repr=False, compare=False)
+    """The owner as one text that no other owner has."""
 
     def __post_init__(self) -> None:
         for name, value in self.ids().items():
             if value is not None:
                 check_id(name, value)
+        object.__setattr__(self, "owner", _owner(self.tenant, self.user_id))
         if len(self.owner) > MAX_OWNER_LENGTH:
             raise InputError("tenant and user_id hold too many control characters.")
 
@@ -53,11 +59,6 @@ class Scope:
         """Whether any id is given."""
         return any(value is not None for value in self.ids().values())
 
-    @property
-    def owner(self) -> str:
-        """The owner as one text that no other owner has."""
-        return _owner(self.tenant, self.user_id)
-
     def key(self, public_id: str) -> str:
         """Return the key of a node: no other owner's node has it, whatever the ids."""
         return self.owner + public_id
@@ -67,9 +68,13 @@ class Scope:
         return {"owner": self.owner, "agent_id": self.agent_id, "run_id": self.run_id}
 
     def refined(self, given: ScopeIds) -> "Scope":
-        """Return this scope with more ids; raises InputError for one that it has with another value."""
+        """Return this scope with more ids; raises InputError for one that it has with another value, and for no id."""
+        if not given:
+            return self
+        if unknown := given.keys() - NAMES:
+            raise InputError(f"A scope has no {', '.join(sorted(unknown))}; it has {', '.join(NAMES)}.")
         for name, value in given.items():
-            mine = getattr(self, name, None)
+            mine = getattr(self, name)
             if mine is not None and value is not None and value != mine:
                 raise InputError(f"{name} is {shorten(repr(mine), 60)} here, and cannot be {shorten(repr(value), 60)}.")
         more = {name: value for name, value in given.items() if value is not None}
@@ -110,10 +115,3 @@ def check_id(name: str, value: object) -> str:
     if "\0" in value:
         raise InputError(f"{name} holds a NUL character.")
     return str.__str__(value)
-
-
-def known_names(given: dict[str, Any]) -> None:
-    """Raise InputError for a keyword that is no part of a scope."""
-    unknown = given.keys() - ScopeIds.__annotations__.keys()
-    if unknown:
-        raise InputError(f"A scope has no {', '.join(sorted(unknown))}; it has user_id, agent_id, run_id and tenant.")

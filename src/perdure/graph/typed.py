@@ -8,7 +8,7 @@ from perdure.graph.context import context
 from perdure.graph.importing import Importing
 from perdure.graph.long_term import LongTermMemory
 from perdure.graph.reasoning import ReasoningMemory
-from perdure.graph.scope import Scope, ScopeIds, known_names
+from perdure.graph.scope import Scope, ScopeIds
 from perdure.graph.short_term import ShortTermMemory
 from perdure.graph.statements import load
 from perdure.graph.transfer import export
@@ -97,5 +97,4 @@ class TypedMemory:
 
         Raises InputError for ids that are blank, padded, too long, or no text.
         """
-        known_names({**scope})
         return TypedMemory(self._where, self._bound.refined(scope))

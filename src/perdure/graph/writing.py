@@ -15,11 +15,12 @@ from perdure import ids
 from perdure.cypher import bind, parse
 from perdure.errors import InputError, StoreError, StoreUnavailableError, WriteFailed
 from perdure.graph.index import Index
-from perdure.graph.scope import Scope, ScopeIds, known_names
+from perdure.graph.scope import Scope, ScopeIds
 from perdure.models import Trace
 from perdure.protocols import GraphStore
 from perdure.values import redacted
 from perdure.writes import BufferedWriter, Receipt
+from perdure.writes.receipts import UNSETTLED
 
 REMEMBERED = 10_000
 LANES_KEPT = 1_000
@@ -122,7 +123,6 @@ class Graph:
         ConfigError when the client cannot be used here.
         """
         self._check()
-        known_names({**given})
         scope = bound.refined(given).of(of)
         if self._strict and not scope.given:
             raise InputError(
@@ -187,6 +187,8 @@ class Graph:
         That is what an earlier client had left, and what a cancelled call may have queued. Raises
         StoreUnavailableError when it does not reach the store within a minute; it stays queued.
         """
+        if self._heard == self._unheard and not self._pending(owner, lane):
+            return
         try:
             async with asyncio.timeout(SECONDS_TO_SETTLE):
                 await self._settle(owner, lane)
@@ -208,16 +210,16 @@ class Graph:
                 continue  # it is in write_errors, and not in the graph
 
     def _pending(self, owner: str, lane: str | None) -> Sequence[Receipt]:
-        if lane is not None:
-            return [self._newest[lane][1]] if lane in self._newest else []
-        return [receipt for whose, receipt in list(self._newest.values()) if whose == owner]
+        newest = [self._newest.get(lane, (owner, None))] if lane is not None else self._newest.values()
+        ours = (receipt for whose, receipt in newest if lane is not None or whose == owner)
+        return [receipt for receipt in ours if receipt is not None and receipt.state in UNSETTLED]
 
     def _remember(self, owner: str, lane: str, receipt: Receipt) -> None:
         earlier = self._newest.get(lane)
         if earlier is None or earlier[1].seq < receipt.seq:  # they may be accepted in another order
             self._newest[lane] = (owner, receipt)
         if len(self._newest) > LANES_KEPT:
-            pending = {k: v for k, v in self._newest.items() if v[1].state in ("submitted", "accepted")}
+            pending = {k: v for k, v in self._newest.items() if v[1].state in UNSETTLED}
             self._newest = pending
 
 
@@ -231,9 +233,9 @@ def _named(scope: Scope, statement: str, parameters: dict[str, Any]) -> dict[str
         raise AssertionError(statement)  # a statement that asks for nobody's memory would give everybody's
     given = {**parameters, **scope.narrowing()}
     if "now" in names:
-        given.setdefault("now", ids.now())
+        given["now"] = ids.now()
     if "revision" in names:
-        given.setdefault("revision", ids.uuid7())
+        given["revision"] = ids.uuid7()
     return {name: given[name] for name in names if name in given}
 
 
