@@ -222,8 +222,7 @@ class ShortTermMemory:
 
 def session(whose: Scope, session_id: str, created_at: datetime) -> dict[str, Any]:
     """Return the properties of a conversation's node."""
-    return kept({"tenant": whose.tenant, "user_id": whose.user_id, "session_id": session_id,
-                 "created_at": created_at, "updated_at": created_at})  # fmt: skip
+    return kept({"tenant": whose.tenant, "user_id": whose.user_id, "session_id": session_id, "created_at": created_at})
 
 
 def _place(whose: Scope, message: Message) -> dict[str, Any]:

@@ -1,25 +1,23 @@
 """Values on their way to the driver, and back from it."""
 
 from collections.abc import Mapping
-from datetime import datetime, time, timezone
+from datetime import UTC, datetime, time, timezone
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pytz
+from neo4j._codec.packstream import Structure  # pyright: ignore[reportPrivateUsage]  see _moment
 from neo4j.graph import Node, Path, Relationship
 from neo4j.spatial import Point
 from neo4j.time import Date, DateTime, Duration, Time
 
 GEOGRAPHIC = (4326, 4979)
 UNCHANGED = frozenset({str, int, float, bool, type(None)})
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def sendable(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return parameters in types that the driver sends right.
-
-    It asks a zone for its offset with a datetime of its own, which a ZoneInfo answers wrongly or not at all; a pytz
-    zone of the same name takes it. Times with an offset need the driver's own type.
-    """
+    """Return parameters in types that the driver sends right, and soon."""
     if UNCHANGED.issuperset(map(type, parameters.values())):
         return parameters
     return {name: _sendable(value) for name, value in parameters.items()}
@@ -27,8 +25,8 @@ def sendable(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _sendable(value: Any) -> Any:
     match value:
-        case datetime(tzinfo=zone) if zone is not None:
-            return _named_zone(value, getattr(zone, "key", None))
+        case datetime():
+            return _moment(value)
         case time(tzinfo=zone) if zone is not None:
             nanoseconds = value.microsecond * 1000
             return Time(value.hour, value.minute, value.second, nanoseconds, pytz.FixedOffset(_minutes(value)))
@@ -40,11 +38,29 @@ def _sendable(value: Any) -> Any:
             return value
 
 
-def _named_zone(value: datetime, name: str | None) -> datetime:
+def _moment(value: datetime) -> Structure:
+    """Return a datetime as Bolt 5 carries it.
+
+    The driver would do so itself, in fifty times the time, which is a tenth of what a write takes. And it asks a zone
+    for its offset with a datetime of its own, which a ZoneInfo answers wrongly or not at all.
+    """
+    since = value.replace(tzinfo=value.tzinfo or UTC) - EPOCH
+    count = (since.days * 86_400 + since.seconds, since.microseconds * 1000)
+    if value.tzinfo is None:
+        return Structure(b"d", *count)
+    name = _zone_name(value)
+    return Structure(b"I", *count, 60 * _minutes(value)) if name is None else Structure(b"i", *count, name)
+
+
+def _zone_name(value: datetime) -> str | None:
+    """Return the name of a zone that the server will know; None for one that is an offset."""
+    name = getattr(value.tzinfo, "key", None)
+    if not name:
+        return None if _minutes(value) else "UTC"
     try:
-        return value.astimezone(pytz.timezone(name) if name else pytz.FixedOffset(_minutes(value)))
+        return pytz.timezone(name).zone
     except pytz.UnknownTimeZoneError:
-        return value.astimezone(pytz.FixedOffset(_minutes(value)))
+        return None
 
 
 def _minutes(value: datetime | time) -> int:
