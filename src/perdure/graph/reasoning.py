@@ -190,7 +190,7 @@ class ReasoningMemory:
                     f"There is no step {shorten(repr(step_id), 60)}, or not the message or an entity it is about.",
                     hint="Add entities first; ids are found within their owner only.",
                 )
-            found = {**rows[0], "touched": sorted(set(rows[0]["touched"]))}
+            found = dict[str, Any](rows[0], touched=sorted(set(rows[0]["touched"])))
         return ToolCall(step_id=step_id, **parts, **found)
 
     async def _queue_call(

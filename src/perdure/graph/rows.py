@@ -21,7 +21,7 @@ def properties(record: BaseModel, *without: str) -> dict[str, Any]:
 
 
 def kept(parts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parts of a record as properties. Its `id` becomes `public_id`: the node's own is its owner's as well."""
+    """Return the parts of a record as properties; `id` becomes `public_id`: the node's own is its owner's as well."""
     found: dict[str, Any] = {}
     for name, value in parts.items():
         if name in ENCODED:

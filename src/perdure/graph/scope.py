@@ -8,7 +8,7 @@ is looked at within the owner: given, they have to match; not given, they do not
 import json
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, Self, TypedDict
+from typing import Self, TypedDict
 
 from perdure.errors import InputError, NotFoundError, shorten
 from perdure.models import Record
