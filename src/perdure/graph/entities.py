@@ -52,15 +52,23 @@ class Entities:
             description=checks.optional("description", description), created_at=moment, updated_at=moment,
             **whose.ids(),
         )  # fmt: skip
-        names = _keys(whose, [name, *entity.aliases])
+        made: dict[str, Any] = {
+            "id": whose.key(entity.id), "names": _keys(whose, [name, *entity.aliases]),
+            "entity": properties(entity, "aliases", "attributes", "description"),
+        }  # fmt: skip
         rows = await self._graph.write(
-            whose, TEXTS["add_entity"], lane=whose.owner, id=whose.key(entity.id), names=names,
-            entity=properties(entity, "aliases", "attributes", "description"), aliases=entity.aliases,
-            attributes=encode(entity.attributes) if entity.attributes else None, description=entity.description,
+            whose, TEXTS["add_entity"], lane=whose.owner, aliases=entity.aliases, description=entity.description,
+            attributes=encode(entity.attributes) if entity.attributes else None, **made,
         )  # fmt: skip
-        self._graph.known.forget_names(names)
-        self._graph.known.add_entities(whose.key(entity.id), (entity.id,))
+        self._learn(whose, entity.id, made)
         return record(Entity, rows[0]["e"]) if rows else entity
+
+    def _learn(self, whose: Scope, entity_id: str, made: dict[str, Any]) -> None:
+        known, receipt = self._graph.known, self._graph.queued_last(whose.owner)
+        for key in (made["id"], *made["names"]):
+            known.add_entities(key, tuple(dict.fromkeys([*known.entities(key), entity_id])))
+        if receipt is not None:
+            known.queue_entity(made["id"], made, receipt)
 
     async def get_entity(
         self,
@@ -124,6 +132,7 @@ class Entities:
         )  # fmt: skip
         if not rows:
             raise NotFoundError(f"There is no entity {_shown(entity)} any more.")
+        self._graph.known.forget_names(_keys(whose, [*new, *([name] if name else [])]))
         return record(Entity, rows[0]["e"])
 
     async def merge_entities(self, keep: str | Entity, drop: str | Entity, **scope: Unpack[ScopeIds]) -> Entity:

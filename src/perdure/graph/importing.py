@@ -128,7 +128,7 @@ class Importing:
         await self._now(
             whose, reasoning.TEXTS["record_tool_call"], call, "call", ("touched", "step_id", "agent_id", "run_id"),
             step=whose.key(call.step_id), entities=[whose.key(each) for each in call.touched], names=[],
-            message=whose.key(call.message_id) if call.message_id else None, observation=None,
+            queued=[], message=whose.key(call.message_id) if call.message_id else None, observation=None,
         )  # fmt: skip
 
 

@@ -178,7 +178,7 @@ class ReasoningMemory:
         about = Touched(whose, touched)
         given = {
             "id": whose.key(parts["id"]), "step": whose.key(step_id), "entities": about.keys, "names": about.names,
-            "observation": checks.optional("observation", observation), "call": kept(parts),
+            "queued": [], "observation": checks.optional("observation", observation), "call": kept(parts),
         }  # fmt: skip
         if self._graph.deferred:
             found = await self._queue_call(whose, step_id, message_id, about, given)
@@ -200,6 +200,7 @@ class ReasoningMemory:
         parent = await self._parent(whose, "step", step_id)
         message = await self._message(whose, message_id, parent.lane)
         touched = await about.ids(self._graph)
+        given["queued"] = self._graph.known.queued_entities([whose.key(each) for each in touched])
         await self._graph.write(whose, TEXTS["record_tool_call"], lane=parent.lane, message=message, **given)
         return {"touched": touched, "agent_id": parent.agent_id, "run_id": parent.run_id}
 

@@ -13,7 +13,10 @@ TEXTS = load("touched")
 
 
 class Touched:
-    """Entities by their keys, and by the keys of their names; a UUID is taken for an id, any other text for a name."""
+    """Entities by their keys, and by the keys of their names; a UUID is taken for an id, any other text for a name.
+
+    Raises NotFoundError for an Entity that is another owner's.
+    """
 
     def __init__(self, whose: Scope, touched: Sequence[str | Entity]) -> None:
         if isinstance(touched, str):
@@ -24,7 +27,9 @@ class Touched:
         self._words: dict[str, str] = {}
         for one in touched:
             if isinstance(one, Entity):
-                self._add(self.keys, whose.of(one).key(one.id), one.id)
+                if whose.of(one).owner != whose.owner:
+                    raise _absent(one.id)
+                self._add(self.keys, whose.key(one.id), one.id)
             elif is_uuid(check_id("touched", one)):
                 self._add(self.keys, whose.key(one), one)
             else:
@@ -36,10 +41,10 @@ class Touched:
             self._words[key] = word
 
     async def ids(self, graph: Graph) -> list[str]:
-        """Return the ids of the entities, when this client's writes to them are settled; raises NotFoundError."""
-        if not self._words:
-            return []
-        await graph.settled(self._whose.owner, self._whose.owner)
+        """Return the ids of the entities, asking the graph for those this client does not know.
+
+        Raises NotFoundError.
+        """
         unknown = {key for key in self._words if not graph.known.entities(key)}
         if unknown:
             await self._look_up(graph, unknown)
@@ -53,5 +58,9 @@ class Touched:
             found.setdefault(row["key"], []).append(row["id"])
         for key in unknown:
             if key not in found:
-                raise NotFoundError(f"There is no entity {shorten(repr(self._words[key]), 60)}.", hint="Add it first.")
+                raise _absent(self._words[key])
             graph.known.add_entities(key, tuple(found[key]))
+
+
+def _absent(word: str) -> NotFoundError:
+    return NotFoundError(f"There is no entity {shorten(repr(word), 60)}.", hint="Add it first.")

@@ -54,6 +54,7 @@ class Known:
     def __init__(self) -> None:
         self._parents: OrderedDict[tuple[Kind, str], Parent] = OrderedDict()
         self._entities: OrderedDict[str, tuple[str, ...]] = OrderedDict()
+        self._queued: dict[str, tuple[dict[str, Any], Receipt]] = {}
 
     def get(self, kind: Kind, key: str) -> Parent | None:
         """Return what is known of a node."""
@@ -80,6 +81,19 @@ class Known:
     def forget(self, kind: Kind, key: str) -> None:
         """Look a node up again the next time."""
         self._parents.pop((kind, key), None)
+
+    def queue_entity(self, key: str, row: dict[str, Any], receipt: Receipt) -> None:
+        """Remember an entity that is on its way, with all the names that are on their way with it."""
+        earlier = self.queued_entities([key])
+        names = dict.fromkeys(name for each in [*earlier, row] for name in each["names"])
+        self._queued[key] = ({**(earlier[0] if earlier else row), "names": list(names)}, receipt)
+        if len(self._queued) > REMEMBERED:
+            self._queued = {k: v for k, v in self._queued.items() if v[1].state in UNSETTLED}
+
+    def queued_entities(self, keys: Sequence[str]) -> list[dict[str, Any]]:
+        """Return those of some entities that are still on their way, as they will be made."""
+        found = [self._queued[key] for key in keys if key in self._queued]
+        return [row for row, receipt in found if receipt.state in UNSETTLED]
 
     def forget_names(self, keys: Sequence[str]) -> None:
         """Look up again what has these names."""
@@ -169,6 +183,10 @@ class Graph:
         self._remember(scope.owner, lane, receipt)
         self.index.follow(scope.owner, statement, given, receipt)
         return receipt
+
+    def queued_last(self, lane: str) -> Receipt | None:
+        """Return the receipt of what this client has queued last in a lane."""
+        return self._newest[lane][1] if lane in self._newest else None
 
     async def write_now(self, scope: Scope, statement: str, **parameters: Any) -> Rows:
         """Run a statement in one transaction, whatever the mode, and return its rows."""

@@ -34,8 +34,15 @@ MERGE (t)-[:HAS_STEP]->(s)
 RETURN s.step_number AS step_number, s.agent_id AS agent_id, s.run_id AS run_id
 
 // -- record_tool_call --
+// $queued are entities that are on their way in another lane: whichever of the two comes first makes them.
 OPTIONAL MATCH (s:ReasoningStep {id: $step})
 OPTIONAL MATCH (m:Message {id: $message})
+WITH s, m
+FOREACH (row IN $queued |
+  MERGE (e:Entity {id: row.id}) ON CREATE SET e += row.entity, e.owner = $owner
+  FOREACH (key IN row.names |
+    MERGE (w:EntityName {id: key}) ON CREATE SET w.owner = $owner
+    MERGE (w)-[:NAMES]->(e)))
 WITH s, m
 UNWIND CASE WHEN size($entities) = 0 THEN [null] ELSE $entities END AS entity
 OPTIONAL MATCH (e:Entity {id: entity})
