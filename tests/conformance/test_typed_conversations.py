@@ -222,3 +222,20 @@ async def test_a_long_session_is_cleared_in_portions(typed, monkeypatch):
         await typed.ada.short_term.add_messages("s", [{"role": "user", "content": str(n)} for n in range(count)])
         assert await typed.ada.short_term.clear_session("s") == count
         assert await typed.contents() == []
+
+
+async def test_what_is_left_between_two_portions_is_a_chain(typed):
+    """M7, M3: with traces and steps still there; and what is appended meanwhile goes with the rest."""
+    made = await typed.ada.short_term.add_messages("s", [{"role": "user", "content": str(n)} for n in range(9)])
+    await typed.ada.reasoning.add_step(await typed.ada.reasoning.start_trace("s", "task", triggered_by=made[0].id))
+    await typed.client.flush()
+    owner = f'["{typed.tenant}","ada"]'
+    given = {"owner": owner, "conversation": f"{owner}s", "now": made[0].created_at, "most": 4}
+    left = []
+    for _ in range(3):
+        left += await typed.graph.store.write(short_term.TEXTS["clear_oldest"], given)
+    assert left == [{"messages": n} for n in (4, 4, 0)]
+    late = await typed.ada.short_term.add_message("s", "user", "late")
+    assert await typed.chain("s") == [message.id for message in [made[8], late]]
+    assert await typed.ada.short_term.clear_session("s") == 2 + 2
+    assert await typed.contents() == []

@@ -213,9 +213,10 @@ class ShortTermMemory:
             raise InputError("clear_session clears a whole session.", hint="Leave agent_id and run_id out.")
         lane = whose.key(check_id("session_id", session_id))
         self._graph.known.forget_lane(lane)
-        count = 0
-        while rows := await self._graph.write_now(whose, TEXTS["clear_oldest"], conversation=lane, most=AT_ONCE):
-            count += rows[0]["messages"]
+        count, portion = 0, 1
+        while portion:
+            rows = await self._graph.write_now(whose, TEXTS["clear_oldest"], conversation=lane, most=AT_ONCE)
+            count += (portion := rows[0]["messages"])
         rows = await self._graph.write_now(whose, TEXTS["clear_session"], conversation=lane)
         return count + (sum(rows[0].values()) if rows else 0)
 

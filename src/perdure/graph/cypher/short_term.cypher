@@ -138,37 +138,39 @@ DETACH DELETE m
 RETURN $id AS id
 
 // -- clear_oldest --
-// The first of a long conversation, which stays a chain. Without a row: there are no more than $most.
+// The first of a long conversation, which stays a chain. None are gone: there are no more than $most. Nodes are deleted
+// as rows, here and below: in a FOREACH kglite looks through its indexes for each one.
 MATCH (c:Conversation {id: $conversation}) WHERE c.owner = $owner
 SET c.updated_at = $now
 WITH c
-MATCH (m:Message {conversation: $conversation})
-WITH c, m ORDER BY m.conversation, m.sort LIMIT $most
-WITH c, collect(m) AS oldest
-WITH c, oldest, oldest[size(oldest) - 1] AS final
-MATCH (final)-[:NEXT]->(n:Message)
-WITH c, oldest, n WHERE size(oldest) = $most
+MATCH (n:Message {conversation: $conversation})
+WITH c, n ORDER BY n.conversation, n.sort SKIP $most LIMIT 1
 CREATE (c)-[:NEXT]->(n)
-FOREACH (x IN oldest | DETACH DELETE x)
-RETURN size(oldest) AS messages
+WITH n.sort AS stays
+MATCH (m:Message {conversation: $conversation}) WHERE m.sort < stays
+DETACH DELETE m
+RETURN count(*) AS messages
 
 // -- clear_session --
 // The messages, traces, steps and tool calls of one session, and its conversation.
 MATCH (c:Conversation {id: $conversation}) WHERE c.owner = $owner
 SET c.updated_at = $now
 WITH c
-OPTIONAL MATCH (m:Message {conversation: $conversation})
-WITH c, collect(m) AS messages
-OPTIONAL MATCH (t:Trace {conversation: $conversation})
-WITH c, messages, collect(t) AS traces
-OPTIONAL MATCH (s:ReasoningStep {conversation: $conversation})
-WITH c, messages, traces, collect(s) AS steps
 OPTIONAL MATCH (k:ToolCall {conversation: $conversation})
-WITH c, messages, traces, steps, collect(k) AS calls
-WITH c, messages, traces, steps, calls, size(messages) AS m, size(traces) AS t, size(steps) AS s, size(calls) AS k
-FOREACH (x IN calls | DETACH DELETE x)
-FOREACH (x IN steps | DETACH DELETE x)
-FOREACH (x IN traces | DETACH DELETE x)
-FOREACH (x IN messages | DETACH DELETE x)
+WITH c, k, CASE WHEN k IS NULL THEN 0 ELSE 1 END AS one
+DETACH DELETE k
+WITH c, sum(one) AS calls
+OPTIONAL MATCH (s:ReasoningStep {conversation: $conversation})
+WITH c, calls, s, CASE WHEN s IS NULL THEN 0 ELSE 1 END AS one
+DETACH DELETE s
+WITH c, calls, sum(one) AS steps
+OPTIONAL MATCH (t:Trace {conversation: $conversation})
+WITH c, calls, steps, t, CASE WHEN t IS NULL THEN 0 ELSE 1 END AS one
+DETACH DELETE t
+WITH c, calls, steps, sum(one) AS traces
+OPTIONAL MATCH (m:Message {conversation: $conversation})
+WITH c, calls, steps, traces, m, CASE WHEN m IS NULL THEN 0 ELSE 1 END AS one
+DETACH DELETE m
+WITH c, calls, steps, traces, sum(one) AS messages
 DETACH DELETE c
-RETURN m AS messages, t AS traces, s AS steps, k AS tool_calls
+RETURN messages, traces, steps, calls AS tool_calls
