@@ -229,6 +229,7 @@ class DeletionReport(BaseModel):
     speakers: int = 0
     accepted: int = 0
     """What was accepted and not remembered yet."""
+    dead_letters: int = 0
 
     @property
     def total(self) -> int:

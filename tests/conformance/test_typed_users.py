@@ -50,6 +50,7 @@ async def test_a_user_is_forgotten_with_all_that_is_queued_and_nobody_else(typed
     assert report.model_dump() == {
         "users": 1, "conversations": 1, "messages": 21, "traces": 1, "steps": 3, "tool_calls": 2, "entities": 2,
         "names": 5, "facts": 2, "preferences": 1, "memories": 0, "history": 0, "speakers": 0, "accepted": 0,
+        "dead_letters": 0,
     }  # fmt: skip
     assert report.total == 39
     assert await typed.contents() == [row for row in before if row[0] == f'["{typed.tenant}","bob"]']

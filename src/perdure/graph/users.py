@@ -91,15 +91,16 @@ class Users:
         """Forget everything that belongs to a user, and the user; return what that was.
 
         What this client has queued for the user is committed first, and forgotten with the rest; the report counts
-        it. It is gone when this returns; interrupted, it can be called again. Dead letters are kept apart:
-        `buffered.dead_letters` lists and drops them.
+        it. It is gone when this returns; interrupted, it can be called again. Typed calls for the user that became
+        dead letters are dropped, where this client has a journal open: in sync mode it need not have.
         """
         whose, own = self._whose(user_id, tenant)
         self._graph.known.forget_owner(own.owner)
         gone = {kind: await self._forget(own, text) for kind, text in KINDS.items()}
         await self._graph.index.forget(own.owner)
+        letters = await self._graph.drop_letters(own.owner)
         known = await self._graph.write_now(whose, TEXTS["forget_user"], id=whose.key(user_id))
-        return DeletionReport(**gone, users=len(known))
+        return DeletionReport(**gone, dead_letters=letters, users=len(known))
 
     async def _forget(self, own: Scope, statement: str) -> int:
         count = 0

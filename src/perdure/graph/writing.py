@@ -199,11 +199,15 @@ class Graph:
         finally:
             self.index.follow(scope.owner, statement, bound)  # whether it is committed, the graph says
 
+    async def drop_letters(self, owner: str) -> int:
+        """Forget the writes of typed calls that failed for an owner, and return how many there were."""
+        return await self._writer.dead_letters.drop_those("owner", owner)
+
     async def settled(self, owner: str, lane: str | None = None) -> None:
         """Wait for what this client has queued for an owner, or in one lane, and for what has no receipt here.
 
-        That is what an earlier client had left, and what a cancelled call may have queued. Raises
-        StoreUnavailableError when it does not reach the store within a minute; it stays queued.
+        That is what an earlier client had left, what a cancelled call may have queued, and dead letters that were sent
+        again. Raises StoreUnavailableError when it does not reach the store within a minute; it stays queued.
         """
         if self._heard == self._unheard and not self._pending(owner, lane):
             return
@@ -217,7 +221,7 @@ class Graph:
             ) from error
 
     async def _settle(self, owner: str, lane: str | None) -> None:
-        if self._heard < (unheard := self._unheard):
+        if self._heard < (unheard := self._unheard + self._writer.redriven):
             await self._writer.flush()
             self._heard = max(self._heard, unheard)
             self.index.look_again()

@@ -35,6 +35,7 @@ class Acceptance:
         self.room.on_exhausted = self.lanes.nudge
         self.repeats = Repeats()
         self.next_seq = 0
+        self.redriven = 0
         self.home: Home | None = None
         self._raises = settings.on_full == "raise"
         self._journal = journal

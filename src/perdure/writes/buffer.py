@@ -333,6 +333,11 @@ class BufferedWriter:
         """Where writes that failed for good are listed, sent again, or dropped."""
         return DeadLetters(self._journal, self._acceptance, self._check_open, drains=self.is_buffered)
 
+    @property
+    def redriven(self) -> int:
+        """How many dead letters were sent again."""
+        return self._acceptance.redriven
+
     def journal_health(self) -> tuple[str, str]:
         """Return where accepted writes are kept, and why the journal takes no more of them, if it does not."""
         return self._journal.name, self._journal.trouble

@@ -56,9 +56,23 @@ class DeadLetters:
         letters = await self._journal.letters(None) if seq is None else [await self._journal.letter(seq)]
         return await self._journal.drop_letters([letter.seq for letter in letters])
 
+    async def drop_those(self, parameter: str, value: object) -> int:
+        """Forget those that have a parameter of this value, and return how many; none where no journal is open."""
+        self._check_writer()
+        if not self._has_journal:
+            return 0
+        letters = await self._journal.letters(None)
+        return await self._journal.drop_letters(
+            [letter.seq for letter in letters if letter.parameters.get(parameter) == value]
+        )
+
+    @property
+    def _has_journal(self) -> bool:
+        return self._drains or self._journal.durable
+
     def _check_open(self) -> None:
         self._check_writer()
-        if not (self._drains or self._journal.durable):
+        if not self._has_journal:
             raise ConfigError("No journal is open in sync mode.", hint="Set write_mode to 'buffered'.")
 
     async def _again(self, letter: DeadLetter) -> Receipt:
@@ -66,5 +80,6 @@ class DeadLetters:
         write = Write(
             letter.query, parameters, letter.key, size + len(letter.query) + OVERHEAD, letter.attempts, letter.seq
         )
+        self._acceptance.redriven += 1
         receipt = await self._acceptance.when_there_is_room(write, None, monotonic(), None)
         return await receipt.accepted()
