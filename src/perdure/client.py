@@ -9,6 +9,7 @@ from typing import Self, cast
 
 from perdure.errors import ClosedError, ConfigError, StoreError
 from perdure.graph import schema
+from perdure.graph.hooks import Hooks
 from perdure.graph.index import Index
 from perdure.graph.query import GraphQuery
 from perdure.graph.scope import Scope
@@ -80,7 +81,7 @@ class MemoryClient(TypedMemory):
             index = await self._follower(store)
             self._writer = await BufferedWriter(store, journal=kept, **self._options()).start()
             self._store = store
-            self._graph = self._typed(store, self._writer, index)
+            self._graph = self._typed(store, self._writer, index, self._told())
             if self._writer.is_buffered and self.settings.memory.close_on_sigterm:
                 self._stack.enter_context(closing_on_sigterm(self.close))
         except BaseException:
@@ -110,6 +111,7 @@ class MemoryClient(TypedMemory):
                 self._report = await self._writer.close(limit)
             if self._graph is not None:
                 await self._graph.index.close(limit and max(0.0, limit - (monotonic() - started)))
+                await self._graph.hooks.close(limit and max(0.0, limit - (monotonic() - started)))
         finally:
             await self._stack.aclose()
         self._report = self._report or CloseReport(0, 0, 0, kept=False)
@@ -180,10 +182,16 @@ class MemoryClient(TypedMemory):
         """
         return await self._typed_graph().index.rebuild(progress)
 
-    def _typed(self, store: GraphStore, writer: BufferedWriter, index: Index) -> Graph:
+    def _told(self) -> Hooks:
+        """Return hooks that run until the stack is closed."""
+        hooks = Hooks(self.settings.memory.on_record)
+        self._stack.push_async_callback(hooks.close, 0)
+        return hooks.start()
+
+    def _typed(self, store: GraphStore, writer: BufferedWriter, index: Index, hooks: Hooks) -> Graph:
         memory = self.settings.memory
         deferred = memory.write_mode == "deferred"
-        return Graph(store, writer, index, deferred=deferred, strict=memory.multi_tenant, check=self._connected)
+        return Graph(store, writer, index, hooks, deferred=deferred, strict=memory.multi_tenant, check=self._connected)
 
     @property
     def graph(self) -> Graph:

@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from perdure.errors import ConfigError, shorten
+from perdure.models import Record
 from perdure.protocols import Embedder, GraphStore, LanguageModel, Reranker, VectorStore
 from perdure.records import Durability, FullPolicy, WriteError, WriteMode
 
@@ -39,6 +40,7 @@ VOLATILE = (
 )
 
 OnError = Callable[[WriteError], Awaitable[object] | object]
+OnRecord = Callable[[Record], Awaitable[object] | object]
 SECRETS = ("password", "api_key")
 PROVIDERS: Mapping[str, Mapping[str, str]] = {
     "embedder": {
@@ -150,6 +152,12 @@ class MemorySection(WriteSection):
     """Size of the writes in the journal; its file may take twice that."""
     multi_tenant: bool = False
     """Whether a typed call that does not say whose memory it is about is refused."""
+    on_record: OnRecord | None = None
+    """Called beside typed calls with each record that one of them has added: a message, an entity, a step, and so on.
+
+    It is told once the record is committed, in deferred mode once it is accepted, in the order of the calls. A plain
+    function runs in a worker thread. What it raises is logged, and never reaches the call.
+    """
     close_on_sigterm: bool = True
     """Whether SIGTERM closes the client before it ends the process, where nobody else handles that signal."""
 

@@ -19,7 +19,7 @@ SETTINGS = ROOT / "docs" / "reference" / "settings.md"
 ERRORS = ROOT / "docs" / "reference" / "errors.md"
 COMMANDS = ROOT / "docs" / "reference" / "cli.md"
 WRITES = ROOT / "docs" / "reference" / "writes.md"
-ONLY_IN_CODE = {"memory.on_error"}
+ONLY_IN_CODE = {"memory.on_error", "memory.on_record"}
 """A function cannot stand in an environment variable."""
 
 _LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")

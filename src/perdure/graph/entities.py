@@ -61,7 +61,7 @@ class Entities:
             attributes=encode(entity.attributes) if entity.attributes else None, **made,
         )  # fmt: skip
         self._learn(whose, entity.id, made)
-        return record(Entity, rows[0]["e"]) if rows else entity
+        return self._graph.recorded(record(Entity, rows[0]["e"]) if rows else entity)
 
     def _learn(self, whose: Scope, entity_id: str, made: dict[str, Any]) -> None:
         known, receipt = self._graph.known, self._graph.queued_last(whose.owner)
@@ -192,7 +192,7 @@ class Entities:
         )  # fmt: skip
         if rows == []:
             raise NotFoundError("One of the two entities is not there any more.")
-        return made
+        return self._graph.recorded(made)
 
     async def _end(self, whose: Scope, entity: str | Entity) -> str:
         """Return the id of an entity, asking the graph only where this client does not know it."""

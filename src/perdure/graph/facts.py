@@ -51,7 +51,7 @@ class Facts(Entities):
             whose, TEXTS["add_fact"], lane=whose.owner, id=whose.key(fact.id), fact=properties(fact),
             subjects=[name_key(whose, fact.subject)], objects=objects,
         )  # fmt: skip
-        return fact
+        return self._graph.recorded(fact)
 
     async def get_facts_about(
         self,
@@ -103,7 +103,7 @@ class Facts(Entities):
         )  # fmt: skip
         given: dict[str, Any] = {"id": whose.key(made.id), "preference": properties(made)}
         await self._graph.write(whose, TEXTS["add_preference"], lane=whose.owner, **given)
-        return made
+        return self._graph.recorded(made)
 
     async def get_preferences(
         self,

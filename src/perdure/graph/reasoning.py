@@ -67,7 +67,7 @@ class ReasoningMemory:
         if self._graph.deferred:
             mine = Parent(lane, session_id, whose.agent_id, whose.run_id, trace=trace)
             self._graph.known.add("trace", whose.key(trace.id), mine)
-        return trace
+        return self._graph.recorded(trace)
 
     async def _message(self, whose: Scope, message_id: str | None, lane: str) -> str | None:
         """Return a message's key; before a write is queued, the message has to be in the graph or in its lane."""
@@ -111,7 +111,7 @@ class ReasoningMemory:
             if not rows:
                 raise _no("trace", trace_id)
             [found] = rows
-        return ReasoningStep(trace_id=trace_id, **parts, **found)
+        return self._graph.recorded(ReasoningStep(trace_id=trace_id, **parts, **found))
 
     async def _queue_step(self, whose: Scope, trace_id: str, given: dict[str, Any]) -> dict[str, Any]:
         """Queue a step, and return what it will have from its trace."""
@@ -191,7 +191,7 @@ class ReasoningMemory:
                     hint="Add entities first; ids are found within their owner only.",
                 )
             found = dict[str, Any](rows[0], touched=sorted(set(rows[0]["touched"])))
-        return ToolCall(step_id=step_id, **parts, **found)
+        return self._graph.recorded(ToolCall(step_id=step_id, **parts, **found))
 
     async def _queue_call(
         self, whose: Scope, step_id: str, message_id: str | None, about: Touched, given: dict[str, Any]
@@ -233,7 +233,7 @@ class ReasoningMemory:
             rows = await self._graph.write_now(whose, TEXTS["complete_trace"], **given)
             if not rows:
                 raise _no("trace", trace_id)
-            return trace_of(rows[0]["t"])
+            return self._graph.recorded(trace_of(rows[0]["t"]))
         parent = await self._parent(whose, "trace", trace_id)
         await self._graph.write(whose, TEXTS["complete_trace"], lane=parent.lane, **given)
         if parent.trace is None:
@@ -241,7 +241,7 @@ class ReasoningMemory:
         if not (if_open and parent.trace.completed_at):
             ending["metadata"] = {**parent.trace.metadata, **metadata}
             parent.trace = parent.trace.model_copy(update=ending)
-        return parent.trace
+        return self._graph.recorded(parent.trace)
 
     @asynccontextmanager
     async def trace(

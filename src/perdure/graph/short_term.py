@@ -65,7 +65,7 @@ class ShortTermMemory:
         if rows == []:
             [message] = (await self._there(whose, [message])).values()
         self._learn(whose, [message])
-        return message
+        return self._graph.recorded(message)
 
     async def add_messages(
         self, session_id: str, messages: Sequence[Mapping[str, Any] | Message], **scope: Unpack[ScopeIds]
@@ -80,7 +80,7 @@ class ShortTermMemory:
         if len({message.id for message in made}) < len(made):
             raise InputError("Two of the messages have the same id.")
         chosen = any(_given(index, message).get("id") for index, message in enumerate(messages))
-        return await self.keep(whose, made, may_be_there=chosen)
+        return [self._graph.recorded(each) for each in await self.keep(whose, made, may_be_there=chosen)]
 
     async def keep(self, whose: Scope, made: Sequence[Message], *, may_be_there: bool) -> list[Message]:
         """Store messages of one session that are whole already; raises ConflictError where others have their ids."""

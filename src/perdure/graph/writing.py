@@ -9,14 +9,15 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from perdure import ids
 from perdure.cypher import bind, parse
 from perdure.errors import InputError, StoreError, StoreUnavailableError, WriteFailed
+from perdure.graph.hooks import Hooks
 from perdure.graph.index import Index
 from perdure.graph.scope import Scope, ScopeIds
-from perdure.models import Trace
+from perdure.models import Record, Trace
 from perdure.protocols import GraphStore
 from perdure.values import redacted
 from perdure.writes import BufferedWriter, Receipt
@@ -26,6 +27,7 @@ REMEMBERED = 10_000
 LANES_KEPT = 1_000
 SECONDS_TO_SETTLE = 60.0
 Rows = list[dict[str, Any]]
+R = TypeVar("R", bound=Record)
 Kind = Literal["message", "trace", "step"]
 
 
@@ -116,10 +118,11 @@ class Graph:
     """Runs the statements of typed memory for the owner they are meant for."""
 
     def __init__(  # noqa: PLR0913  what they need, by name
-        self, store: GraphStore, writer: BufferedWriter, index: Index, *, deferred: bool, strict: bool,
+        self, store: GraphStore, writer: BufferedWriter, index: Index, hooks: Hooks, *, deferred: bool, strict: bool,
         check: Callable[[], object],
     ) -> None:  # fmt: skip
         self.index = index
+        self.hooks = hooks
         self.deferred = deferred
         self.known = Known()
         self._store = store
@@ -183,6 +186,11 @@ class Graph:
         self._remember(scope.owner, lane, receipt)
         self.index.follow(scope.owner, statement, given, receipt)
         return receipt
+
+    def recorded(self, made: R) -> R:
+        """Return what a call has added, of which the application's hook is told."""
+        self.hooks.recorded(made)
+        return made
 
     def queued_last(self, lane: str) -> Receipt | None:
         """Return the receipt of what this client has queued last in a lane."""

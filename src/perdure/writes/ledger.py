@@ -7,10 +7,11 @@ from time import monotonic
 
 from perdure.errors import JournalError, PerdureError, StoreError
 from perdure.records import CloseReport, Latency, WriteError
+from perdure.runtime.notifier import Notifier
 from perdure.settings import WriteSection
 from perdure.telemetry import WRITES
 from perdure.values import redacted
-from perdure.writes.failures import Notifier, WriteErrors
+from perdure.writes.failures import WriteErrors
 from perdure.writes.flushes import Flushes
 from perdure.writes.receipts import Receipt
 
@@ -22,7 +23,9 @@ class Ledger:
 
     def __init__(self, settings: WriteSection) -> None:
         self.errors = WriteErrors(settings.max_write_errors)
-        self.notifier = Notifier(settings.on_error, settings.max_write_errors)
+        self.notifier = Notifier(
+            "on_error", settings.on_error, settings.max_write_errors, lambda error: f"write {error.seq}"
+        )
         self.flushes = Flushes()
         self.committed = 0
         self.failed = 0
