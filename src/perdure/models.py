@@ -209,6 +209,14 @@ class User(BaseModel):
     updated_at: datetime
 
 
+class Supersession(Record):
+    """Which fact or preference has taken the place of which; both by their ids."""
+
+    of: Literal["fact", "preference"]
+    old: str
+    new: str
+
+
 class DeletionReport(BaseModel):
     """How much of each kind is gone."""
 

@@ -79,23 +79,39 @@ async def test_users_can_be_noted_changed_and_listed(typed):
 async def test_an_export_holds_everything_and_can_be_written_again(typed, tmp_path, nothing_blocks):
     """M25, T9: under the same ids, for the same owner or another; repeated it changes nothing."""
     await live(typed.ada)
-    before = await seen(typed.ada)
     mine = typed.client.scope(tenant=typed.tenant)
+    old = await typed.ada.long_term.add_preference("sweets", "cake")
+    await typed.ada.long_term.supersede_preference(old, await typed.ada.long_term.add_preference("sweets", "none"))
+    before = await seen(typed.ada)
+    links, noted = await superseding(typed), await mine.users.upsert("ada", name="Ada", metadata={"k": [1]})
     count = await mine.users.export("ada", tmp_path / "ada.jsonl")
-    assert count == await typed.ada.export(str(tmp_path / "same.jsonl")) == 13
+    assert count == await typed.ada.export(str(tmp_path / "same.jsonl")) == 18
     assert (tmp_path / "ada.jsonl").read_text() == (tmp_path / "same.jsonl").read_text()
     report = await mine.users.delete("ada")
-    assert report.total - report.names - report.conversations == count - 1  # a relationship goes with its ends
+    assert report.total - report.names - report.conversations == count - 3  # what links others goes with them
     assert await typed.client.import_(tmp_path / "ada.jsonl") == count
     assert await seen(typed.ada) == before
+    assert await superseding(typed) == links
+    assert (await mine.users.get("ada")).created_at == noted.created_at
     contents = await typed.contents()
     assert await typed.ada.import_(tmp_path / "ada.jsonl") == count
     assert await typed.contents() == contents
     await typed.bob.import_(tmp_path / "ada.jsonl")
     assert [(label, n) for owner, label, n in await typed.contents() if '"bob"' in owner] == [
-        (label, n) for _, label, n in contents
+        (label, n) for owner, label, n in contents if '"ada"' in owner
     ]
     assert await typed.chain("s", "bob") == await typed.chain("s", "ada")
+
+
+async def superseding(typed):
+    """Return what supersedes what, by the owner's own ids."""
+    rows = await typed.rows(
+        "MATCH (a)-[:SUPERSEDES]->(b) WHERE a.owner STARTS WITH $mine RETURN a.public_id AS a, b.public_id AS b, "
+        "labels(b)[0] AS l ORDER BY l",
+        mine=f'["{typed.tenant}"',
+    )
+    assert [row["l"] for row in rows] == ["Fact", "Preference"]
+    return rows
 
 
 async def test_an_export_is_whole_or_not_there(typed, tmp_path):

@@ -5,13 +5,25 @@ from pathlib import Path
 from typing import Any
 
 from perdure.errors import InputError
-from perdure.graph import entities, facts, reasoning, short_term, touched
+from perdure.graph import entities, facts, reasoning, short_term, touched, users
 from perdure.graph.names import MAX_NAME_LENGTH, name_key
 from perdure.graph.rows import properties
 from perdure.graph.scope import Scope
-from perdure.graph.transfer import records
+from perdure.graph.transfer import SUPERSEDED, records
 from perdure.graph.writing import Graph
-from perdure.models import Entity, Fact, Message, Preference, ReasoningStep, Record, Relationship, ToolCall, Trace
+from perdure.models import (
+    Entity,
+    Fact,
+    Message,
+    Preference,
+    ReasoningStep,
+    Record,
+    Relationship,
+    Supersession,
+    ToolCall,
+    Trace,
+    User,
+)
 from perdure.plain import encode
 
 MESSAGES_AT_ONCE = 500
@@ -36,7 +48,10 @@ class Importing:
                 await self._gather(each)
                 continue
             await self._send_messages()
-            await self._write(each, self._owner(each))
+            if isinstance(each, User):
+                await self._user(each)
+            else:
+                await self._write(each, self._owner(each))
         await self._send_messages()
         return count
 
@@ -84,6 +99,8 @@ class Importing:
                 return await self._now(whose, reasoning.TEXTS["add_step"], each, "step", without, **trace)
             case ToolCall():
                 return await self._call(each, whose)
+            case Supersession():
+                return await self._supersession(each, whose)
             case _:
                 raise InputError(f"A {type(each).__name__} cannot be imported.")
 
@@ -107,6 +124,19 @@ class Importing:
             rows = await self._graph.read(whose, touched.TEXTS["touched"], **asked)
             links["entities"] = [row["key"] for row in rows]
         return links
+
+    async def _supersession(self, each: Supersession, whose: Scope) -> None:
+        given = {"old": whose.key(each.old), "new": whose.key(each.new)}
+        if not await self._graph.write_now(whose, SUPERSEDED[each.of], **given):
+            raise InputError(f"{each.new!r} is to supersede {each.old!r}, which the file does not hold before.")
+
+    async def _user(self, user: User) -> None:
+        """Note a user, unless that is noted already, or what is imported becomes nobody's."""
+        owner = self._graph.scope(self._whose or Scope(tenant=user.tenant, user_id=user.user_id), {})
+        if owner.user_id is not None:
+            kept = user.model_copy(update={"tenant": owner.tenant, "user_id": owner.user_id})
+            tenant, given = Scope(tenant=owner.tenant), {"user": properties(kept), "changes": {}}
+            await self._graph.write_now(tenant, users.TEXTS["upsert"], id=tenant.key(owner.user_id), **given)
 
     async def _entity(self, entity: Entity, whose: Scope) -> None:
         names = [name_key(whose, name) for name in dict.fromkeys([entity.name, *entity.aliases])]

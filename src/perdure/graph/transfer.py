@@ -1,6 +1,7 @@
 """All of an owner's memory as a file, one record a line, and back: as records, so that any store can take them."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,23 +13,41 @@ from perdure.graph.rows import call_of, record, trace_of
 from perdure.graph.scope import Scope
 from perdure.graph.statements import load
 from perdure.graph.writing import Graph
-from perdure.models import Entity, Fact, Message, Preference, ReasoningStep, Record, Relationship, ToolCall, Trace
+from perdure.models import (
+    Entity,
+    Fact,
+    Message,
+    Preference,
+    ReasoningStep,
+    Record,
+    Relationship,
+    Supersession,
+    ToolCall,
+    Trace,
+    User,
+)
 from perdure.plain import decode, encode
 
 TEXTS = load("transfer")
 FORMAT = {"perdure": "memory", "format": 1}
-KINDS: Mapping[str, tuple[type[Record], str]] = {
+Exported = Record | User
+KINDS: Mapping[str, tuple[type[Exported], str]] = {
     "entity": (Entity, TEXTS["entities"]),
     "relationship": (Relationship, TEXTS["relationships"]),
     "fact": (Fact, TEXTS["facts"]),
     "preference": (Preference, TEXTS["preferences"]),
+    "superseded_fact": (Supersession, TEXTS["superseded_facts"]),
+    "superseded_preference": (Supersession, TEXTS["superseded_preferences"]),
     "message": (Message, TEXTS["messages"]),
     "trace": (Trace, TEXTS["traces"]),
     "step": (ReasoningStep, TEXTS["steps"]),
     "tool_call": (ToolCall, TEXTS["tool_calls"]),
+    "user": (User, TEXTS["user"]),
 }
+SUPERSEDED = {"fact": TEXTS["superseded_fact"], "preference": TEXTS["superseded_preference"]}
+"""The statements that link what an import has written, by what it is."""
 
-READERS: Mapping[str, Callable[[dict[str, Any]], Record]] = {"trace": trace_of, "tool_call": call_of}
+READERS: Mapping[str, Callable[[dict[str, Any]], Exported]] = {"trace": trace_of, "tool_call": call_of}
 
 
 async def export(graph: Graph, whose: Scope, path: Path) -> int:
@@ -42,7 +61,7 @@ async def export(graph: Graph, whose: Scope, path: Path) -> int:
         async with await anyio.open_file(written, "w", encoding="utf-8") as file:
             await file.write(f"{encode(FORMAT)}\n")
             for kind, (model, statement) in KINDS.items():
-                rows = await graph.read(whose, statement)
+                rows = await _rows(graph, whose, kind, statement)
                 read = READERS.get(kind) or partial(record, model)
                 lines = [encode({"kind": kind, **_fields(read(row["n"]))}) for row in rows]
                 await file.write("".join(f"{line}\n" for line in lines))
@@ -55,11 +74,20 @@ async def export(graph: Graph, whose: Scope, path: Path) -> int:
     return count
 
 
-def _fields(found: Record) -> dict[str, Any]:
+async def _rows(graph: Graph, whose: Scope, kind: str, statement: str) -> list[dict[str, Any]]:
+    if kind != "user":
+        return await graph.read(whose, statement)
+    if whose.user_id is None:
+        return []
+    tenant = replace(whose, user_id=None)
+    return await graph.read(tenant, statement, lane=tenant.owner, user=tenant.key(whose.user_id))
+
+
+def _fields(found: Exported) -> dict[str, Any]:
     return {name: value for name, value in found if value not in (None, {}, [])}
 
 
-async def records(path: Path) -> AsyncIterator[tuple[str, Record]]:
+async def records(path: Path) -> AsyncIterator[tuple[str, Exported]]:
     """Yield each record of a file with its kind; raises InputError for a file that is no export, or is damaged."""
     try:
         async with await anyio.open_file(path, encoding="utf-8") as file:
@@ -75,7 +103,7 @@ async def records(path: Path) -> AsyncIterator[tuple[str, Record]]:
         raise InputError(f"{str(path)!r} is no export of memory.") from error
 
 
-def _record(line: str, where: str) -> tuple[str, Record]:
+def _record(line: str, where: str) -> tuple[str, Exported]:
     try:
         values = decode(line)
         kind = values.pop("kind")

@@ -12,6 +12,16 @@ MATCH (n:Fact {owner: $owner}) RETURN n ORDER BY n.created_at, n.id
 // -- preferences --
 MATCH (n:Preference {owner: $owner}) RETURN n ORDER BY n.created_at, n.id
 
+// -- superseded_facts --
+MATCH (new:Fact {owner: $owner})-[:SUPERSEDES]->(old:Fact) WHERE old.owner = $owner
+RETURN {of: 'fact', old: old.public_id, new: new.public_id, tenant: old.tenant, user_id: old.user_id} AS n
+ORDER BY old.public_id, new.public_id
+
+// -- superseded_preferences --
+MATCH (new:Preference {owner: $owner})-[:SUPERSEDES]->(old:Preference) WHERE old.owner = $owner
+RETURN {of: 'preference', old: old.public_id, new: new.public_id, tenant: old.tenant, user_id: old.user_id} AS n
+ORDER BY old.public_id, new.public_id
+
 // -- messages --
 MATCH (n:Message {owner: $owner}) RETURN n ORDER BY n.session_id, n.sort
 
@@ -23,3 +33,21 @@ MATCH (n:ReasoningStep {owner: $owner}) RETURN n ORDER BY n.trace, n.step_number
 
 // -- tool_calls --
 MATCH (n:ToolCall {owner: $owner}) RETURN n ORDER BY n.created_at, n.id
+
+// -- user --
+// What is noted of the owner, which is the tenant's.
+MATCH (n:User {id: $user}) WHERE n.owner = $owner RETURN n
+
+// And the links that no other statement makes by itself.
+
+// -- superseded_fact --
+MATCH (old:Fact {id: $old}) WHERE old.owner = $owner
+MATCH (new:Fact {id: $new}) WHERE new.owner = $owner
+MERGE (new)-[:SUPERSEDES]->(old)
+RETURN old.id AS id
+
+// -- superseded_preference --
+MATCH (old:Preference {id: $old}) WHERE old.owner = $owner
+MATCH (new:Preference {id: $new}) WHERE new.owner = $owner
+MERGE (new)-[:SUPERSEDES]->(old)
+RETURN old.id AS id
