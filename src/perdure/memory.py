@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self, Unpack
+from typing import Any, Literal, NamedTuple, Self, Unpack, cast
 from weakref import WeakValueDictionary
 
 from perdure import ids
@@ -13,7 +13,7 @@ from perdure.errors import ClosedError, ConfigError, InputError, NotFoundError, 
 from perdure.filters import matches, parse
 from perdure.graph import checks
 from perdure.graph.memories import Memories, Written, of_record
-from perdure.graph.scope import Scope, ScopeIds, check_id, known_names
+from perdure.graph.scope import Scope, ScopeIds, check_id
 from perdure.models import DeletionReport, MemoryEvent, MemoryRecord
 from perdure.pipelines.add import Adding
 from perdure.pipelines.messages import turns
@@ -267,22 +267,18 @@ class Memory:
     def _about(self, scope: ScopeIds) -> tuple[_Parts, Scope]:
         """Return the parts, and whose memory a call is about: ids are trimmed, and one of the three is needed."""
         parts = self._connected()
-        known_names({**scope})
-        trimmed = ScopeIds(**{name: _trimmed(name, value) for name, value in scope.items()})  # pyright: ignore[reportArgumentType]
-        if not any(trimmed.get(name) for name in ("user_id", "agent_id", "run_id")):
+        trimmed = {name: value.strip() if isinstance(value, str) else value for name, value in scope.items()}
+        whose = self._client.graph.scope(Scope(), cast("ScopeIds", trimmed))
+        if whose.user_id is None and whose.agent_id is None and whose.run_id is None:
             raise InputError(
                 "This call does not say whose memory it is about.", hint="Pass user_id, agent_id or run_id."
             )
-        return parts, self._client.graph.scope(Scope(), trimmed)
+        return parts, whose
 
     def _connected(self) -> _Parts:
         if self._parts is None or self._closed:
             raise ClosedError("This memory is not connected.", hint="Use it in `async with`, or call connect() first.")
         return self._parts
-
-
-def _trimmed(name: str, value: object) -> str | None:
-    return None if value is None else check_id(name, value.strip() if isinstance(value, str) else value)
 
 
 def _queueing(settings: MemorySettings) -> MemorySettings:

@@ -185,6 +185,16 @@ class MemoryRecord(Timed):
     replaced_by: str | None = None
 
 
+class ExportedMemory(MemoryRecord):
+    """A memory with all that decisions and rankings look at, as an export holds it."""
+
+    sort: str
+    slot: str | None = None
+    answer: str | None = None
+    place: tuple[str, int] | None = None
+    mentions: list[str] = []
+
+
 class MemoryEvent(Record):
     """What became of a memory at one moment: its text from then on, and before; None where there is none."""
 

@@ -30,7 +30,7 @@ def citations() -> dict[str, list[str]]:
 CITED = citations()
 
 
-@pytest.mark.parametrize("promise", PROMISES)
+@pytest.mark.parametrize("promise", [promise for promise in PROMISES if promise not in NOT_YET])
 def test_every_promise_is_tested(promise: str) -> None:
     """A promise without a test is a wish."""
     assert CITED.get(promise)
@@ -38,4 +38,4 @@ def test_every_promise_is_tested(promise: str) -> None:
 
 def test_no_test_cites_a_promise_that_was_never_made() -> None:
     """Nor is anything kept that nobody was told."""
-    assert set(CITED) <= set(PROMISES)
+    assert set(CITED) <= set(PROMISES) - NOT_YET

@@ -222,3 +222,45 @@ async def test_the_same_ids_of_two_users_are_two(kept):
     assert len(await kept.texts()) == len(await kept.found("tea")) == 1
     assert await kept.found("tea", agent_id="other") == []
     assert await kept.found("tea", agent_id="a", run_id="r") == ["I like tea"]
+
+
+async def seen(kept, whose):
+    """Return all that a caller sees of what somebody's memory holds."""
+    page = await kept.memory.get_all(include_expired=True, **whose)
+    told = [await kept.memory.history(each.id, **whose) for each in page.results]
+    found = await kept.memory.search("Rex Porto Lisbon", **whose)
+    without = {"tenant", "user_id"}
+    return (
+        [each.model_dump(exclude=without) for each in page.results],
+        [[each.model_dump(exclude=without) for each in one] for one in told],
+        {hit.id: round(hit.score, 3) for hit in found.results},
+    )
+
+
+async def test_memories_are_exported_and_imported_as_they_are(kept, tmp_path):
+    """T10, P18: with their history, what they mention, and what takes whose place."""
+    said = [
+        {"role": "user", "content": "Rex is my dog", "name": "Ana", "metadata": {"n": 1}},
+        {"role": "assistant", "content": "Is Rex old?", "name": "bot"},
+    ]
+    await kept.memory.add(said, agent_id="a", **kept.ada)
+    for day, city in enumerate(["Porto", "Lisbon"]):
+        await kept.memory.add(f"I live in {city}", observed_at=MONDAY + timedelta(days=day), **kept.ada)
+    client, path = kept.memory.client, tmp_path / "memory.jsonl"
+    count = await client.export(path, **kept.ada)
+    assert await client.import_(path, **kept.bob) == count
+    await client.import_(path, **kept.bob)
+    await asyncio.wait_for(client.graph.index.caught_up(owner(kept).replace("ada", "bob")), 20)
+    assert await seen(kept, kept.bob) == await seen(kept, kept.ada)
+    again = await kept.memory.add("I moved to Faro", observed_at=MONDAY + timedelta(days=5), **kept.bob)
+    assert again.results[0].previous == "I live in Lisbon"
+
+
+async def test_a_user_is_forgotten_with_what_was_remembered(kept):
+    """T9: memories, their history and what was only accepted."""
+    await kept.memory.add([{"role": "user", "content": "My dog is Rex", "name": "Ana"}], **kept.ada)
+    await kept.memory.add("I like tea", **kept.bob)
+    report = await kept.memory.client.users.delete("ada", tenant=kept.tenant)
+    assert (report.memories, report.history, report.speakers, report.names) == (1, 1, 1, 1)
+    assert await kept.texts() == await kept.found("Rex") == []
+    assert await kept.found("tea", user_id="bob") == ["I like tea"]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from perdure.errors import InputError
-from perdure.graph import entities, facts, reasoning, short_term, touched, users
+from perdure.graph import entities, facts, memories, reasoning, short_term, touched, users
 from perdure.graph.names import MAX_NAME_LENGTH, name_key
 from perdure.graph.rows import properties
 from perdure.graph.scope import Scope
@@ -13,7 +13,9 @@ from perdure.graph.transfer import SUPERSEDED, records
 from perdure.graph.writing import Graph
 from perdure.models import (
     Entity,
+    ExportedMemory,
     Fact,
+    MemoryEvent,
     Message,
     Preference,
     ReasoningStep,
@@ -78,7 +80,7 @@ class Importing:
             memory = short_term.ShortTermMemory(self._graph, whose)
             await memory.keep(whose, [_owned(message, whose) for message in messages], may_be_there=True)
 
-    async def _write(self, each: Record, whose: Scope) -> None:  # noqa: PLR0911  one line a kind
+    async def _write(self, each: Record, whose: Scope) -> None:  # noqa: PLR0911, PLR0912  one line a kind
         match each:
             case Entity():
                 return await self._entity(_owned(each, whose), whose)
@@ -99,6 +101,10 @@ class Importing:
                 return await self._now(whose, reasoning.TEXTS["add_step"], each, "step", without, **trace)
             case ToolCall():
                 return await self._call(each, whose)
+            case ExportedMemory():
+                return await memories.Memories(self._graph).remember_again(whose, _owned(each, whose))
+            case MemoryEvent():
+                return await memories.Memories(self._graph).note(whose, _owned(each, whose))
             case Supersession():
                 return await self._supersession(each, whose)
             case _:

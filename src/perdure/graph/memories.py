@@ -12,7 +12,7 @@ from perdure.graph.rows import properties, record
 from perdure.graph.scope import Scope
 from perdure.graph.statements import load
 from perdure.graph.writing import Graph
-from perdure.models import DeletionReport, Fact, MemoryEvent, MemoryEventName, MemoryRecord
+from perdure.models import DeletionReport, ExportedMemory, Fact, MemoryEvent, MemoryEventName, MemoryRecord
 from perdure.writes import Receipt
 
 TEXTS = load("memories")
@@ -90,6 +90,23 @@ class Memories:
             revision=revision,
             accepted="" if accepted is None else whose.key(accepted),
         )
+
+    async def remember_again(self, whose: Scope, kept: ExportedMemory) -> None:
+        """Write what an export holds of a memory; one that is there stays as it is."""
+        own = kept.model_dump(include=set(MemoryRecord.model_fields))
+        extra = _extra(whose, kept.sort, kept.slot, kept.answer, kept.place)
+        given: dict[str, Any] = {
+            "id": whose.key(kept.id),
+            "memory": {**properties(MemoryRecord(**own)), **extra},
+            "mentions": _mentions(whose, kept.mentions),
+            "speakers": [_speaker_row(whose, kept.name)] if kept.name else [],
+        }
+        await self._graph.write_now(whose, TEXTS["remember_again"], **given)
+
+    async def note(self, whose: Scope, event: MemoryEvent) -> None:
+        """Write what an export holds of a memory's history."""
+        row = _event_row(whose, event)
+        await self._graph.write_now(whose, TEXTS["note"], id=row["id"], event=row)
 
     async def related(self, whose: Scope, memory_ids: Sequence[str], slots: Sequence[str]) -> list[Stored]:
         """Return what is in the graph of these ids, and of what answers these slots of exactly this scope."""
@@ -200,15 +217,26 @@ def _keys(whose: Scope, memory_ids: Sequence[str]) -> list[str]:
 
 
 def _added_row(whose: Scope, written: Written) -> dict[str, Any]:
+    extra = _extra(whose, written.moment, written.slot, written.answer, written.place)
+    row = _row(whose, written, {**properties(written.record), **extra})
+    return {**row, "mentions": _mentions(whose, written.mentions)}
+
+
+def _extra(
+    whose: Scope, sort: str, slot: str | None, answer: str | None, place: tuple[str, int] | None
+) -> dict[str, Any]:
+    """Return the properties that are no part of the record."""
     extra = {
-        "sort": written.moment,
-        "slot": None if written.slot is None else slot_key(whose, written.slot),
-        "answer": written.answer,
-        "place": None if written.place is None else place_text(written.place),
+        "sort": sort,
+        "slot": None if slot is None else slot_key(whose, slot),
+        "answer": answer,
+        "place": None if place is None else place_text(place),
     }
-    more = {name: value for name, value in extra.items() if value is not None}
-    mentions = sorted({name_key(whose, name) for name in written.mentions if len(name) <= MAX_NAME_LENGTH})
-    return {**_row(whose, written, {**properties(written.record), **more}), "mentions": mentions}
+    return {name: value for name, value in extra.items() if value is not None}
+
+
+def _mentions(whose: Scope, names: Sequence[str]) -> list[str]:
+    return sorted({name_key(whose, name) for name in names if len(name) <= MAX_NAME_LENGTH})
 
 
 def _row(whose: Scope, written: Written, kept: Mapping[str, Any]) -> dict[str, Any]:
@@ -245,7 +273,7 @@ def _stored(node: dict[str, Any]) -> Stored:
     slot = node.get("slot")
     place = node.get("place")
     chat, _, number = (place or "").rpartition(":")
-    whose = Scope(found.tenant, found.user_id, found.agent_id, found.run_id)
+    whose = _scope(node)
     return Stored(
         found,
         None if slot is None else slot.removeprefix(scope_key(whose)),
@@ -256,3 +284,14 @@ def _stored(node: dict[str, Any]) -> Stored:
 
 def _scope(node: Mapping[str, Any]) -> Scope:
     return Scope(node.get("tenant"), node.get("user_id"), node.get("agent_id"), node.get("run_id"))
+
+
+def exported(node: dict[str, Any]) -> ExportedMemory:
+    """Return a memory as an export holds it; `mentions` of the node are the keys of names."""
+    stored = _stored(node)
+    whose = _scope(node)
+    names = [key.removeprefix(whose.owner) for key in node["mentions"]]
+    return ExportedMemory(
+        **dict(stored.record), sort=node["sort"], slot=stored.slot, answer=stored.answer, place=stored.place,
+        mentions=sorted(names),
+    )  # fmt: skip

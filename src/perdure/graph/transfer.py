@@ -9,13 +9,16 @@ from typing import Any
 import anyio
 
 from perdure.errors import InputError
+from perdure.graph.memories import exported
 from perdure.graph.rows import call_of, record, trace_of
 from perdure.graph.scope import Scope
 from perdure.graph.statements import load
 from perdure.graph.writing import Graph
 from perdure.models import (
     Entity,
+    ExportedMemory,
     Fact,
+    MemoryEvent,
     Message,
     Preference,
     ReasoningStep,
@@ -42,12 +45,16 @@ KINDS: Mapping[str, tuple[type[Exported], str]] = {
     "trace": (Trace, TEXTS["traces"]),
     "step": (ReasoningStep, TEXTS["steps"]),
     "tool_call": (ToolCall, TEXTS["tool_calls"]),
+    "memory": (ExportedMemory, TEXTS["memories"]),
+    "memory_event": (MemoryEvent, TEXTS["memory_events"]),
     "user": (User, TEXTS["user"]),
 }
 SUPERSEDED = {"fact": TEXTS["superseded_fact"], "preference": TEXTS["superseded_preference"]}
 """The statements that link what an import has written, by what it is."""
 
-READERS: Mapping[str, Callable[[dict[str, Any]], Exported]] = {"trace": trace_of, "tool_call": call_of}
+READERS: Mapping[str, Callable[[dict[str, Any]], Exported]] = {
+    "trace": trace_of, "tool_call": call_of, "memory": exported,
+}  # fmt: skip
 
 
 async def export(graph: Graph, whose: Scope, path: Path) -> int:
@@ -63,7 +70,7 @@ async def export(graph: Graph, whose: Scope, path: Path) -> int:
             for kind, (model, statement) in KINDS.items():
                 rows = await _rows(graph, whose, kind, statement)
                 read = READERS.get(kind) or partial(record, model)
-                lines = [encode({"kind": kind, **_fields(read(row["n"]))}) for row in rows]
+                lines = [encode({"kind": kind, **_fields(read({**row, **row["n"]}))}) for row in rows]
                 await file.write("".join(f"{line}\n" for line in lines))
                 count += len(lines)
         await anyio.Path(written).rename(path)

@@ -39,6 +39,20 @@ SET old += row.memory
 SET old.unindexed = $revision
 FOREACH (event IN row.events | MERGE (e:MemoryEvent {id: event.id}) ON CREATE SET e += event, e.owner = $owner)
 
+// -- remember_again --
+// A memory as an export holds it; its history comes by itself.
+MERGE (m:Memory {id: $id})
+ON CREATE SET m += $memory, m.owner = $owner, m.unindexed = $revision
+FOREACH (row IN $speakers | MERGE (s:Speaker {id: row.id}) ON CREATE SET s += row, s.owner = $owner)
+FOREACH (key IN $mentions |
+  MERGE (w:EntityName {id: key}) ON CREATE SET w.owner = $owner
+  MERGE (m)-[:MENTIONS]->(w))
+RETURN m.id AS id
+
+// -- note --
+MERGE (e:MemoryEvent {id: $id}) ON CREATE SET e += $event, e.owner = $owner
+RETURN e.id AS id
+
 // -- memories --
 MATCH (m:Memory) WHERE m.id IN $ids AND m.owner = $owner
   AND ($agent_id IS NULL OR m.agent_id = $agent_id) AND ($run_id IS NULL OR m.run_id = $run_id)

@@ -34,6 +34,15 @@ MATCH (n:ReasoningStep {owner: $owner}) RETURN n ORDER BY n.trace, n.step_number
 // -- tool_calls --
 MATCH (n:ToolCall {owner: $owner}) RETURN n ORDER BY n.created_at, n.id
 
+// -- memories --
+MATCH (n:Memory {owner: $owner})
+OPTIONAL MATCH (n)-[:MENTIONS]->(w:EntityName)
+WITH n, collect(w.id) AS mentions
+RETURN n, mentions ORDER BY n.sort
+
+// -- memory_events --
+MATCH (n:MemoryEvent {owner: $owner}) RETURN n ORDER BY n.memory_key, n.public_id
+
 // -- user --
 // What is noted of the owner, which is the tenant's.
 MATCH (n:User {id: $user}) WHERE n.owner = $owner RETURN n
