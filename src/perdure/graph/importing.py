@@ -80,7 +80,7 @@ class Importing:
             memory = short_term.ShortTermMemory(self._graph, whose)
             await memory.keep(whose, [_owned(message, whose) for message in messages], may_be_there=True)
 
-    async def _write(self, each: Record, whose: Scope) -> None:  # noqa: PLR0911, PLR0912  one line a kind
+    async def _write(self, each: Record, whose: Scope) -> None:  # noqa: C901, PLR0911  one line a kind
         match each:
             case Entity():
                 return await self._entity(_owned(each, whose), whose)
