@@ -1,8 +1,21 @@
 """Every benchmark in one run, on one server, with one table: `python -m benchmarks [--quick] [--json FILE]`."""
 
-from benchmarks import accept, conversation, drain, journal, memory, outage, replay, search, stalls, turn, waits
+from benchmarks import (
+    accept,
+    conversation,
+    drain,
+    journal,
+    memory,
+    outage,
+    pipeline,
+    replay,
+    search,
+    stalls,
+    turn,
+    waits,
+)
 from benchmarks.cli import main
 
 if __name__ == "__main__":
-    parts = (drain, waits, accept, turn, conversation, journal, stalls, replay, outage, search, memory)
+    parts = (drain, waits, accept, turn, conversation, journal, stalls, replay, outage, search, pipeline, memory)
     main(__doc__, [part.measure for part in parts])

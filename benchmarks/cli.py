@@ -8,12 +8,14 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmarks.contenders import RIVAL, rival_is_installed
 from benchmarks.figures import BUSY, Figure, cores, load, machine, progress, report
 from benchmarks.scratch import Address
 from tools.neo4j_server import ServerUnavailable, find_server
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,10 @@ class Run:
     """None where no Neo4j server can be had: only what needs none is measured then."""
     neo4j: bool
     """Whether the memory of a million writes is watched on Neo4j as well."""
+    picture: Path | None = None
+    """Where to draw how long adds take at rising concurrency."""
 
-    def scaled(self, full: int, quick: int) -> int:
+    def scaled(self, full: T, quick: T) -> T:
         """Return how many there should be of something in this run."""
         return quick if self.quick else full
 
@@ -40,6 +44,7 @@ def main(description: str | None, measures: Sequence[Measure], *, needs_server: 
     parser.add_argument("--quick", action="store_true", help="a small run, to see that it works")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every figure, round by round, to a file")
     parser.add_argument("--neo4j", action="store_true", help="watch memory over a million writes into Neo4j as well")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw how long concurrent adds take, as SVG")
     options = parser.parse_args()
     if not rival_is_installed():
         progress(f"{RIVAL} is not installed, so nothing is compared with it; `make bench` installs it.")
@@ -48,7 +53,7 @@ def main(description: str | None, measures: Sequence[Measure], *, needs_server: 
         progress(f"The machine is busy (load {load_before:.1f} on {cores()} cores), so the figures will be worse.")
     with server(needed=needs_server or options.neo4j) as (address, name):
         measured_on = machine(name, load_before)
-        run = Run(options.quick, address, options.neo4j)
+        run = Run(options.quick, address, options.neo4j, options.picture)
         figures = [figure for measure in measures for figure in in_its_own_process(measure, run)]
     report(figures, measured_on, options.json)
 

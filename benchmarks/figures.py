@@ -20,6 +20,7 @@ from perdure.journal.sqlite.place import VOLATILE, file_system
 
 T = TypeVar("T")
 HEADINGS = ("", "Perdure", "beside it", "ratio", "target", "")
+PACKAGES = ("kglite", "numpy", "wordllama", "neo4j", "neo4j-rust-ext", "neo4j-agent-memory", "mem0ai", "qdrant-client")
 BUSY = 0.3
 """Load per core from which the figures are worth little."""
 
@@ -155,10 +156,7 @@ def table(figures: Sequence[Figure]) -> str:
 
 def machine(server: str, load_before: float | None) -> dict[str, str]:
     """Return what the figures were measured on, and when; `server` is how the Neo4j server calls itself."""
-    versions = {
-        name: installed(name)
-        for name in ("kglite", "numpy", "wordllama", "neo4j", "neo4j-rust-ext", "neo4j-agent-memory")
-    }
+    versions = {name: installed(name) for name in PACKAGES}
     packages = ", ".join(f"{name} {version or 'not installed'}" for name, version in versions.items())
     return {
         "machine": f"{processor()}, {cores()} cores, {platform.system()} {platform.machine()}",
