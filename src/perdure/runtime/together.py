@@ -23,7 +23,11 @@ async def together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 
 
 async def both(one: Coroutine[Any, Any, A], other: Coroutine[Any, Any, B]) -> tuple[A, B]:
-    """Await two things of different kinds, as `together` does."""
-    work: list[Coroutine[Any, Any, Any]] = [one, other]
-    first, second = await together(work)
-    return first, second
+    """Await two things of different kinds, as `together` does; the second in the caller's own task."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            first = group.create_task(one)
+            second = await other
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from errors
+    return first.result(), second
