@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from perdure import ids
@@ -192,6 +193,7 @@ def lane_of(whose: Scope) -> str:
     return f"{whose.owner}/memories"
 
 
+@lru_cache(maxsize=4096)
 def scope_key(whose: Scope) -> str:
     """Return a scope as one text that no other scope has."""
     return json.dumps(list(whose.ids().values()), ensure_ascii=False, separators=(",", ":"))

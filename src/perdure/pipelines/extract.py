@@ -34,6 +34,8 @@ _ALSO_CALLED = {
 _ATTRIBUTES = {other: name for name, others in _ALSO_CALLED.items() for other in others.split(", ")}
 """What models call the attributes of the prompt, where they do not keep to its names."""
 
+_AS_JSON = json.JSONEncoder(ensure_ascii=False)
+
 
 async def extract(turns: Sequence[Turn], model: LanguageModel) -> Extracted:
     """Return the statements and relations that a language model finds in turns.
@@ -57,7 +59,7 @@ def messages(heard: Sequence[Turn]) -> list[dict[str, str]]:
     No text can end the fence around the turns or begin a turn of its own: as JSON it has no line breaks and no `<`.
     """
     _check(heard)
-    turns = (json.dumps(_shown(number, turn), ensure_ascii=False) for number, turn in enumerate(heard, 1))
+    turns = (_AS_JSON.encode(_shown(number, turn)) for number, turn in enumerate(heard, 1))
     fenced = ["<conversation>", *(turn.translate(_ESCAPED) for turn in turns), "</conversation>"]
     return [{"role": "system", "content": PROMPT}, {"role": "user", "content": "\n".join(fenced)}]
 
@@ -130,9 +132,11 @@ def _line(text: str | None) -> str:
 
 def _date(text: str | None) -> datetime | None:
     """Return a date as the beginning of its day, month or year; None for what is not one, which the text tells."""
+    if not text:
+        return None
     for form in ("%Y-%m-%d", "%Y-%m", "%Y"):
         try:
-            return datetime.strptime((text or "").strip()[:10], form).replace(tzinfo=UTC)
+            return datetime.strptime(text.strip()[:10], form).replace(tzinfo=UTC)
         except ValueError:
             continue
     return None
