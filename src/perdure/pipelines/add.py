@@ -1,7 +1,7 @@
 """Remembering: statements are found, compared with what is known, embedded, and kept on both sides at once."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from perdure.results import AddResult, Relation, Side
 from perdure.runtime.limits import Pool
 from perdure.runtime.tasks import Tasks
 from perdure.runtime.together import both
+from perdure.runtime.turns import Turns
 from perdure.writes import Receipt
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Adding:
         self._stores = stores
         self._model = model
         self._tasks = tasks
+        self._turns = Turns()
         self._claims = Claims()
         self.speakers = Speakers(memories)
         self.inbox = Inbox(memories, tasks, self._remember)
@@ -72,6 +74,7 @@ class Adding:
     async def extracted(self, turns: Sequence[Turn], *, infer: bool) -> Extracted:
         """Return what was said that is worth remembering: by the model, or by rules where there is none."""
         model = self._model
+        await self._turns.take()
         if model is None or not infer:
             found = rules.extract(turns)
             return found if infer else _unrelated(found)
@@ -79,11 +82,14 @@ class Adding:
 
     async def keep(self, whose: Scope, found: Extracted, accepted: str | None = None) -> AddResult:
         """Decide what is new, and write it; `accepted` is the name under which it was accepted before."""
+        await self._turns.take()
         scope = scope_key(whose)
+        wanted = [id_of(each, scope) for each in found.statements]
         texts = [f"{each.name}: {each.text}" if each.name else each.text for each in found.statements]
         with self._claims.watching(scope) as seen:
-            vectors, stored = await both(self._embedded(texts), self._related(whose, found))
-            decisions, relied = await self._decided(scope, found, stored, seen)
+            vectors, stored = await both(self._embedded(texts), self._related(whose, found, wanted))
+            await self._turns.take()
+            decisions, relied = await self._decided(scope, found, {*wanted}, stored, seen)
             planned = plan(whose, found, decisions)
             claims = self._claims.claim(scope, _changed(decisions))
         own = await self._write(whose, planned, vectors, claims, accepted)
@@ -94,13 +100,11 @@ class Adding:
     async def _embedded(self, texts: Sequence[str]) -> "NDArray[float32]":
         return await self._index.embedder.embed(texts)
 
-    async def _related(self, whose: Scope, found: Extracted) -> list[Stored]:
+    async def _related(self, whose: Scope, found: Extracted, wanted: Sequence[str]) -> list[Stored]:
         """Return what is kept that the statements may repeat or contradict; nothing while the graph cannot say.
 
         They are written all the same, and one that is there already stays one: its id comes from its words.
         """
-        scope = scope_key(whose)
-        wanted = [id_of(each, scope) for each in found.statements]
         slots = [each.slot for each in found.statements if each.slot is not None]
         try:
             return await self._stores.run(lambda: self._memories.related(whose, wanted, slots))
@@ -108,10 +112,9 @@ class Adding:
             return []
 
     async def _decided(
-        self, scope: str, found: Extracted, stored: Sequence[Stored], seen: Sequence[Claim]
+        self, scope: str, found: Extracted, wanted: Collection[str], stored: Sequence[Stored], seen: Sequence[Claim]
     ) -> tuple[list[Decision], list[Claim]]:
         """Return decisions, and the claims of others that they rely on, each of which is accepted."""
-        wanted = {id_of(each, scope) for each in found.statements}
         slots = {each.slot for each in found.statements} - {None}
         while True:
             open_claims = {
