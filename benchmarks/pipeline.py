@@ -30,6 +30,7 @@ from benchmarks.figures import Figure, Side, longer, percentile, progress, rotat
 from benchmarks.ingest import ingest
 from benchmarks.memories import RIVAL, Contender, Open, perdure_on_stubs, rival_is_installed, rival_on_stubs, wide
 from benchmarks.picture import Curve, drawn
+from benchmarks.stalls import only_new_garbage
 from benchmarks.stubs import EMBEDDER_SECONDS, MODEL_SECONDS, STATEMENTS, STORE_SECONDS
 from benchmarks.watch import watched
 
@@ -185,8 +186,9 @@ async def one_round(open_: Open, plan: Plan) -> Found:
         waves = {adds: await crowd.of_own(adds) for adds in plan.crowds}
         many = max(plan.crowds)
         of_one_user = await crowd.wave([crowd.user()] * many)
-        async with watched() as watch, counted_threads() as threads:
-            await crowd.of_own(many)
+        with only_new_garbage():
+            async with watched() as watch, counted_threads() as threads:
+                await crowd.of_own(many)
         searcher = crowd.user()
         await crowd.wave([searcher] * 5)
         alone = await crowd.search(searcher, plan.alone)
@@ -205,7 +207,7 @@ async def all_rounds(run: Run) -> Rounds:
     """Measure everybody once a round, each time in a new process."""
     found: dict[str, list[Found]] = {who: [] for who in contenders()}
     plan = Plan(run.scaled(9, 3), run.scaled((1, 10, 50, 100, 200), (1, 10, 50)), 20, 20)
-    for turn in range(run.scaled(5, 1)):
+    for turn in range(run.scaled(3, 1)):
         for who in rotated(list(found), turn):
             progress(f"pipeline: round {turn + 1}, {who}…")
             given = plan._replace(alone=5, beside=1) if who == RIVAL else plan
