@@ -25,8 +25,9 @@ def test_the_demo_proves_what_it_says(python):
     assert counts["Message"] == {"expected": 10, "sync": 10, "deferred": 10}
     assert all(len(set(count.values())) == 1 for count in counts.values())
     assert [error["query"] for error in figures["write_errors"]] == [BAD_STATEMENT]
-    assert len(figures["answers"]) == 3
-    assert all(answer["context"] for answer in figures["answers"])
+    remembered = figures["remembered"]
+    assert remembered["memories"] == 10
+    assert [len(answer["hits"]) for answer in remembered["answers"]] == [2, 2, 2]
     proof = figures["proof"]
     assert proof["accepted"] <= proof["in_graph"] <= proof["accepted"] + 1
     assert (proof["missing"], proof["repeated"], proof["in_order"]) == (0, 0, True)
@@ -49,5 +50,6 @@ def test_a_conversation_of_ones_own_is_kept_and_asked(python, tmp_path):
     path.write_text(json.dumps([{"role": role, "content": content} for role, content in said]))
     figures = run_demo(python, "--input", str(path))
     assert figures["problems"] == []
-    assert figures["answers"][0]["question"] == "What do we know about Ana Lima?"
-    assert "We met Ana Lima in Porto." in figures["answers"][0]["context"]
+    answer = figures["remembered"]["answers"][0]
+    assert answer["question"] == "What do we know about Ana Lima?"
+    assert "We met Ana Lima in Porto." in [hit["memory"] for hit in answer["hits"]]

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from perdure import MemoryClient, MemorySettings
-from perdure.demo.answers import questions_about
+from perdure.demo.answers import SHIPPED, questions_about, recall
 from perdure.demo.figures import percentile
 from perdure.demo.graphs import Graph, expected_counts, first_difference
 from perdure.demo.remembering import Agent, calls_for
 from perdure.demo.turns import Mention, Statement, Wish, derive_mentions, load_turns, read_turns
 from perdure.errors import InputError
+from perdure.graph.scope import Scope
 
 HELLO = {"role": "user", "content": "We met Ana Lima in Porto."}
 REPLY = {"role": "assistant", "content": "Noted."}
@@ -262,6 +263,21 @@ def test_the_expected_counts_are_of_what_is_one_in_the_graph() -> None:
 def test_questions_are_about_what_is_mentioned_most() -> None:
     turns = read({**HELLO, "mentions": ["Porto", "Ana"]}, {**REPLY, "mentions": ["Ana"]})
     assert questions_about(turns) == ["What do we know about Ana?", "What do we know about Porto?", HELLO["content"]]
+
+
+async def test_what_is_asked_of_the_shipped_conversation_is_answered() -> None:
+    """The best hit of each question says it, and who said that and when."""
+    settings = MemorySettings(store="memory://", memory={"write_mode": "deferred"})
+    done = await recall(settings, load_turns(None, 50), SHIPPED, Scope(user_id="ada"))
+    assert (done.memories, len(done.waits)) == (100, 50)
+    best = [answer.hits[0] for answer in done.answers]
+    for hit, words in zip(best, ("celluloid", "Voices with the organ", "played Calon Lân"), strict=True):
+        assert words in hit.memory
+    assert [(hit.role, hit.name, f"{hit.observed_at:%d %b}") for hit in best] == [
+        ("assistant", None, "26 Sep"),
+        ("user", "Nuala", "24 Nov"),
+        ("user", "Nuala", "14 Dec"),
+    ]
 
 
 def test_a_difference_between_graphs_is_found_and_named() -> None:

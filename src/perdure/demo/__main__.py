@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line's grammar."""
     made = argparse.ArgumentParser(
         prog="python -m perdure.demo",
-        description="Keep one conversation twice, waiting for the database and not waiting; compare, and ask.",
+        description="Keep one conversation twice, waiting for the database and not; compare; remember it, and ask.",
         epilog="A server's login comes from PERDURE_NEO4J__USERNAME, PERDURE_NEO4J__PASSWORD and, where it is not the "
         "default, PERDURE_NEO4J__DATABASE.",
     )
@@ -101,7 +101,7 @@ def run_on_screen(turns: Sequence[Turn], options: argparse.Namespace) -> int:
 
 
 def asked(turns: Sequence[Turn], options: argparse.Namespace) -> Sequence[str]:
-    """Return what to ask when the conversation is kept."""
+    """Return what to ask when the conversation is remembered."""
     return questions_about(turns) if options.input else SHIPPED
 
 

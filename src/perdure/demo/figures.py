@@ -9,7 +9,8 @@ from importlib import metadata
 from math import ceil
 from typing import Any
 
-from perdure import __version__
+from perdure import MemoryHit, __version__
+from perdure.demo.answers import Recall
 from perdure.demo.graphs import expected_counts, first_difference
 from perdure.demo.passes import Pass, Run
 from perdure.demo.proof import Proof
@@ -31,10 +32,7 @@ def figures_of(run: Run) -> dict[str, Any]:
         ],
         "read_back": read_back(run),
         "superseded": run.deferred.replaced,
-        "answers": [
-            {"question": each.question, "context": each.context, "ms": milliseconds(each.seconds)}
-            for each in run.deferred.answers
-        ],
+        "remembered": recall_figures(run.recall),
         "proof": proof_figures(run.proof),
         "problems": problems(run),
         "machine": machine(run),
@@ -54,6 +52,34 @@ def pass_figures(done: Pass) -> dict[str, Any]:
         "batches": done.stats.batches,
         "retried": done.stats.retried,
         "rehearsal_ms": milliseconds(done.rehearsal_seconds),
+    }
+
+
+def recall_figures(done: Recall) -> dict[str, Any]:
+    """Return what the agent waited for remembering, in milliseconds, and what memory answered."""
+    return {
+        "memories": done.memories,
+        "accept_p50_ms": milliseconds(percentile(done.waits, 50)),
+        "accept_longest_ms": milliseconds(max(done.waits)),
+        "flush_ms": milliseconds(done.flush_seconds),
+        "answers": [
+            {
+                "question": each.question,
+                "ms": milliseconds(each.seconds),
+                "hits": [hit_figures(hit) for hit in each.hits],
+            }
+            for each in done.answers
+        ],
+    }
+
+
+def hit_figures(hit: MemoryHit) -> dict[str, Any]:
+    """Return what was said, who said it and when, and how well it fits."""
+    return {
+        "memory": hit.memory,
+        "by": hit.name or hit.role,
+        "at": hit.observed_at.isoformat(),
+        "score": round(hit.score, 3),
     }
 
 
@@ -113,7 +139,7 @@ def problems(run: Run) -> list[str]:
         found.append(f"write_errors should hold the one bad statement, but it holds {len(queries)}: {queries!r:.200}.")
     if run.sync.errors:
         found.append(f"The sync pass failed {len(run.sync.errors)} writes that it should not have.")
-    if not all(each.context for each in run.deferred.answers):
+    if run.recall.memories and not all(each.hits for each in run.recall.answers):
         found.append("A question found nothing in memory.")
     proof = run.proof
     if proof.missing or proof.repeated or not proof.in_order:

@@ -1,4 +1,4 @@
-"""The two passes over the same conversation: every wait of the agent timed, and nothing left behind."""
+"""The passes over the same conversation: every wait of the agent timed, and nothing left behind."""
 
 import asyncio
 import gc
@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import Literal
 
 from perdure import MemoryClient, MemorySettings
-from perdure.demo.answers import Answer, answer
+from perdure.demo.answers import Recall, recall
 from perdure.demo.graphs import Graph, read_graph
 from perdure.demo.proof import Proof, prove
 from perdure.demo.remembering import BAD_PARAMETERS, BAD_STATEMENT, Agent
@@ -33,6 +33,8 @@ SETTLING_SECONDS = 0.5
 REHEARSED_TURNS = 15
 """Turns kept before the clock starts, so that a server's first planning of each statement is shown by itself."""
 SERVER_VERSION = "CALL dbms.components() YIELD versions RETURN versions[0] AS version"
+REMEMBERING = "remembering"
+"""The user whose memory is asked."""
 MARKS = "MATCH (k:_JournalMark) WHERE k.id STARTS WITH $journal DELETE k"
 LOG = "MATCH (l:DemoLog) WHERE l.id STARTS WITH $run DETACH DELETE l"
 
@@ -51,7 +53,6 @@ class Pass:
     graph: Graph
     replaced: int
     """Facts that were superseded after the conversation."""
-    answers: list[Answer]
     server: str | None
     """The server's version; None for an embedded store."""
     rehearsal_seconds: float = 0.0
@@ -59,12 +60,13 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Both passes, and what was given to them."""
+    """What the passes over one conversation found, and what was given to them."""
 
     uri: str | None
     turns: Sequence[Turn]
     sync: Pass
     deferred: Pass
+    recall: Recall
     durability: str
     max_pending: int
     proof: Proof
@@ -81,29 +83,29 @@ def settings_for(mode: Mode, uri: str | None, directory: Path) -> MemorySettings
 async def run_demo(
     turns: Sequence[Turn], questions: Sequence[str], uri: str | None, on_turn: Callable[[Mode], OnTurn]
 ) -> Run:
-    """Keep the conversation in both modes, ask, then kill an agent in mid-run; remove all of it, also if interrupted.
+    """Keep the conversation in both modes, remember it and ask, then kill an agent in mid-run; remove all of that.
 
-    `on_turn(mode)` is called as a pass begins, and what it returns after each turn. Raises PerdureError when the
-    store cannot do its part.
+    It is removed also when this is interrupted. `on_turn(mode)` is called as a pass begins, and what it returns after
+    each turn. Raises PerdureError when the store cannot do its part.
     """
     run_id = f"perdure-demo-{secrets.token_hex(4)}"
     with tempfile.TemporaryDirectory(prefix="perdure-demo-") as directory:
         waiting, deferring = (settings_for(mode, uri, Path(directory)) for mode in MODES)
         async with removed_afterwards(waiting, run_id, Path(directory), needed=uri is not None):
             sync = await run_pass(waiting, turns, run_id, on_turn("sync"))
-            deferred = await run_pass(deferring, turns, run_id, on_turn("deferred"), questions)
+            deferred = await run_pass(deferring, turns, run_id, on_turn("deferred"))
+            remembering = settings_for("deferred", uri, Path(directory) / REMEMBERING)
+            recalled = await recall(remembering, turns, questions, Scope(tenant=run_id, user_id=REMEMBERING))
             proof = await prove(uri, Path(directory) / "killed", run_id)
     memory = deferring.memory
-    return Run(uri, turns, sync, deferred, memory.durability, memory.max_pending, proof)
+    return Run(uri, turns, sync, deferred, recalled, memory.durability, memory.max_pending, proof)
 
 
-async def run_pass(
-    settings: MemorySettings, turns: Sequence[Turn], run_id: str, on_turn: OnTurn, questions: Sequence[str] = ()
-) -> Pass:
-    """Rehearse the first turns as another user, then keep all of them, and ask."""
+async def run_pass(settings: MemorySettings, turns: Sequence[Turn], run_id: str, on_turn: OnTurn) -> Pass:
+    """Rehearse the first turns as another user, then keep all of them."""
     mode = settings.memory.write_mode
     tried = await keep_turns(settings, turns[:REHEARSED_TURNS], Scope(tenant=run_id, user_id=f"{mode}-rehearsal"))
-    done = await keep_turns(settings, turns, Scope(tenant=run_id, user_id=mode), on_turn, questions)
+    done = await keep_turns(settings, turns, Scope(tenant=run_id, user_id=mode), on_turn)
     return replace(done, rehearsal_seconds=sum(tried.waits) + tried.drain_seconds)
 
 
@@ -112,9 +114,8 @@ async def keep_turns(
     turns: Sequence[Turn],
     whose: Scope,
     on_turn: OnTurn | None = None,
-    questions: Sequence[str] = (),
 ) -> Pass:
-    """Keep every turn, timed; drain, read back what is there, and ask. The deferred pass has a bad write in it."""
+    """Keep every turn, timed; drain, read back what is there, and settle. The deferred pass has a bad write in it."""
     waits: list[float] = []
     began = datetime.now(UTC)
     async with MemoryClient(settings) as client:
@@ -130,8 +131,7 @@ async def keep_turns(
         drain_seconds = await drain(client)
         stats, errors = client.buffered.stats(), list(client.write_errors)
         graph = await read_graph(client, whose.owner, began)
-        if questions:
-            await agent.settle()
+        await agent.settle()
         return Pass(
             waits=waits,
             pending=pending,
@@ -140,7 +140,6 @@ async def keep_turns(
             errors=errors,
             graph=graph,
             replaced=len(agent.replaced),
-            answers=[await answer(memory, question) for question in questions],
             server=None if settings.neo4j.uri is None else await server_version(client),
         )
 
@@ -203,7 +202,7 @@ async def remove(cleaner: MemoryClient, run_id: str, directory: Path, reason: Ba
     try:
         for pause in (0.0,) if reason is None else (0.0, SETTLING_SECONDS):
             await asyncio.sleep(pause)
-            for user in (f"{mode}{of}" for mode in MODES for of in ("", "-rehearsal")):
+            for user in (REMEMBERING, *(f"{mode}{of}" for mode in MODES for of in ("", "-rehearsal"))):
                 await cleaner.users.delete(user, tenant=run_id)
             await cleaner.buffered.submit(LOG, {"run": run_id})
             for identity in journal_identities(directory):

@@ -34,7 +34,8 @@ def print_title(console: Console, turns: int, source: str, where: str) -> None:
     console.print(Text("Perdure demo", style="bold"))
     say(console, f"{turns} turns of {source},")
     say(console, f"kept twice in {where}: messages, facts, steps, tool calls;")
-    say(console, "once waiting for every commit (sync), once for none (deferred).\n")
+    say(console, "once waiting for every commit (sync), once for none (deferred);")
+    say(console, "then remembered, and asked about.\n")
 
 
 def print_report(console: Console, figures: dict[str, Any]) -> None:
@@ -49,30 +50,31 @@ def print_report(console: Console, figures: dict[str, Any]) -> None:
     say(console, "\nRead back, everything from both graphs:\n")
     console.print(read_back_table(figures["read_back"]["counts"]))
     print_verdict(console, figures)
-    print_answers(console, figures)
+    print_recall(console, figures["remembered"])
     print_proof(console, figures["proof"])
     for note in notes(figures):
         say(console, note)
 
 
-def print_answers(console: Console, figures: dict[str, Any]) -> None:
-    """Print what memory has to say to some questions."""
-    if not figures["answers"]:
-        return
-    if figures["superseded"]:
-        say(console, f"Facts superseded, because the conversation said them anew: {figures['superseded']}.")
-    say(console, "Asked of what the deferred pass kept, client.get_context(question, max_items=3):\n")
-    for answer in figures["answers"]:
+def print_recall(console: Console, recall: dict[str, Any]) -> None:
+    """Print what remembering the conversation cost, and what memory has to say to some questions."""
+    say(console, 'Remembered once more, by Memory.add(turn, wait="accepted"); no language model, no key.')
+    waits = f"accepted in {duration(recall['accept_p50_ms'])} (p50; longest {duration(recall['accept_longest_ms'])})"
+    say(console, f"Each turn was {waits};")
+    say(console, f"all {recall['memories']} memories were there {duration(recall['flush_ms'])} after the last turn.\n")
+    say(console, "Asked of that, Memory.search(question, limit=2):\n")
+    for answer in recall["answers"]:
         console.print(Text(f"{answer['question']}  ({duration(answer['ms'])})", style="bold"))
-        for line in filter(None, answer["context"].splitlines()):
+        for hit in answer["hits"]:
+            line = f"{hit['score']:.2f}  {hit['by']}, {hit['at'][:10]}: {' '.join(hit['memory'].split())}"
             say(console, indented(line, console.width))
         console.print()
 
 
 def indented(line: str, width: int) -> str:
-    """Return a line two columns in, on two lines of the screen at most."""
+    """Return a line two columns in, on four lines of the screen at most."""
     return textwrap.fill(
-        line, max(20, width), initial_indent="  ", subsequent_indent="    ", max_lines=2, placeholder=" …"
+        line, max(20, width), initial_indent="  ", subsequent_indent="        ", max_lines=4, placeholder=" …"
     )
 
 
@@ -101,6 +103,8 @@ def print_verdict(console: Console, figures: dict[str, Any]) -> None:
     if read["equal"]:
         same = f"equal: {read['nodes']} nodes, {read['relationships']} relationships"
         console.print(Text(f"\n{same}, every property compared\n", style="bold green"))
+    if figures["superseded"]:
+        say(console, f"Facts superseded, because the conversation said them anew: {figures['superseded']}.\n")
     for problem in figures["problems"]:
         console.print(Text(f"\nfailed: {problem}\n", style="bold red"))
 
