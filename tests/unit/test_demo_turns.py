@@ -265,10 +265,15 @@ def test_questions_are_about_what_is_mentioned_most() -> None:
     assert questions_about(turns) == ["What do we know about Ana?", "What do we know about Porto?", HELLO["content"]]
 
 
-async def test_what_is_asked_of_the_shipped_conversation_is_answered() -> None:
+@pytest.fixture
+def conversation() -> Any:
+    return load_turns(None, 50)
+
+
+async def test_what_is_asked_of_the_shipped_conversation_is_answered(conversation: Any) -> None:
     """The best hit of each question says it, and who said that and when."""
     settings = MemorySettings(store="memory://", memory={"write_mode": "deferred"})
-    done = await recall(settings, load_turns(None, 50), SHIPPED, Scope(user_id="ada"))
+    done = await recall(settings, conversation, SHIPPED, Scope(user_id="ada"))
     assert (done.memories, len(done.waits)) == (100, 50)
     best = [answer.hits[0] for answer in done.answers]
     for hit, words in zip(best, ("celluloid", "Voices with the organ", "played Calon Lân"), strict=True):
