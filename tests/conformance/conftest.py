@@ -4,6 +4,7 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -401,7 +402,13 @@ def memory_on(request) -> Graph:
 
 
 @pytest.fixture
-async def kept(memory_on, tmp_path) -> AsyncIterator[Remembered]:
+def memory_with(memory_on, tmp_path):
+    """Make a memory on each store: `async with memory_with(llm=model) as kept`."""
+    return partial(memory_over, memory_on, tmp_path)
+
+
+@pytest.fixture
+async def kept(memory_with) -> AsyncIterator[Remembered]:
     """A memory on each store."""
-    async with memory_over(memory_on, tmp_path) as remembered:
+    async with memory_with() as remembered:
         yield remembered
