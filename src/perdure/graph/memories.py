@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -13,7 +14,8 @@ from perdure.graph.rows import properties, record
 from perdure.graph.scope import Scope
 from perdure.graph.statements import load
 from perdure.graph.writing import Graph
-from perdure.models import DeletionReport, ExportedMemory, Fact, MemoryEvent, MemoryEventName, MemoryRecord
+from perdure.models import DeletionReport, ExportedMemory, Fact, MemoryEvent, MemoryEventName, MemoryRecord, Role
+from perdure.plain import decode
 from perdure.writes import Receipt
 
 TEXTS = load("memories")
@@ -24,15 +26,55 @@ MADE_BY_MEMORY = "memory:"
 """What the `source` of a fact begins with that stands for a relation found by `Memory`."""
 
 
-@dataclass(frozen=True, slots=True)
 class Stored:
-    """A memory as it stands in the graph, with what only decisions and rankings look at."""
+    """A memory as it stands in the graph: read as far as it is looked at, since a search looks at many."""
 
-    record: MemoryRecord
-    slot: str | None = None
-    answer: str | None = None
-    place: tuple[str, int] | None = None
-    """The chat it was said in, and its number there."""
+    __slots__ = ("_node", "expired", "id", "name", "role", "said_at", "text")
+
+    def __init__(self, node: dict[str, Any]) -> None:
+        self._node = node
+        self.id: str = node["public_id"]
+        self.text: str = node["memory"]
+        self.said_at: datetime = node["observed_at"]
+        self.name: str | None = node.get("name")
+        self.role: Role | None = node.get("role")
+        self.expired = node.get("expired_at") is not None
+
+    @property
+    def record(self) -> MemoryRecord:
+        """The memory as callers get it."""
+        return record(MemoryRecord, self._node)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What filters look at."""
+        return decode(self._node["metadata"]) if "metadata" in self._node else {}
+
+    @property
+    def slot(self) -> str | None:
+        """What it is the one answer to."""
+        slot = self._node.get("slot")
+        return None if slot is None else slot.removeprefix(scope_key(_scope(self._node)))
+
+    @property
+    def answer(self) -> str | None:
+        """Its answer."""
+        return self._node.get("answer")
+
+    @property
+    def place(self) -> tuple[str, int] | None:
+        """The chat it was said in, and its number there."""
+        chat, _, number = self._node.get("place", "").rpartition(":")
+        return (chat, int(number)) if chat else None
+
+    @property
+    def exported(self) -> ExportedMemory:
+        """The memory as an export holds it; its node has the keys of the names it mentions."""
+        owner = _scope(self._node).owner
+        return ExportedMemory(
+            **dict(self.record), sort=self._node["sort"], slot=self.slot, answer=self.answer, place=self.place,
+            mentions=sorted(key.removeprefix(owner) for key in self._node["mentions"]),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,19 +155,19 @@ class Memories:
         """Return what is in the graph of these ids, and of what answers these slots of exactly this scope."""
         given: dict[str, Any] = {"ids": _keys(whose, memory_ids), "slots": [slot_key(whose, slot) for slot in slots]}
         rows = await self._graph.read(whose, TEXTS["related"], lane=UNORDERED, **given)
-        return [_stored(row["m"]) for row in rows]
+        return [Stored(row["m"]) for row in rows]
 
     async def get(self, whose: Scope, memory_ids: Sequence[str], *, settled: bool = False) -> list[Stored]:
         """Return the memories of these ids that there are, in no order; `settled` waits for what this client queued."""
         lane = lane_of(whose) if settled else UNORDERED
         rows = await self._graph.read(whose, TEXTS["memories"], lane=lane, ids=_keys(whose, memory_ids))
-        return [_stored(row["m"]) for row in rows]
+        return [Stored(row["m"]) for row in rows]
 
     async def neighbours(self, whose: Scope, places: Sequence[tuple[str, int]]) -> list[Stored]:
         """Return what stands at these places of chats."""
         texts = [place_text(place) for place in places]
         rows = await self._graph.read(whose, TEXTS["neighbours"], lane=UNORDERED, places=texts)
-        return [_stored(row["m"]) for row in rows]
+        return [Stored(row["m"]) for row in rows]
 
     async def mentioning(self, whose: Scope, names: Sequence[str], limit: int) -> list[str]:
         """Return the ids of the newest memories that mention one of these names."""
@@ -270,30 +312,5 @@ def _speaker_row(whose: Scope, name: str) -> dict[str, Any]:
     return {**ids_of, "id": whose.key(f"{scope_key(whose)}{name}"), "name": name}
 
 
-def _stored(node: dict[str, Any]) -> Stored:
-    found = record(MemoryRecord, node)
-    slot = node.get("slot")
-    place = node.get("place")
-    chat, _, number = (place or "").rpartition(":")
-    whose = _scope(node)
-    return Stored(
-        found,
-        None if slot is None else slot.removeprefix(scope_key(whose)),
-        node.get("answer"),
-        (chat, int(number)) if place else None,
-    )
-
-
 def _scope(node: Mapping[str, Any]) -> Scope:
     return Scope(node.get("tenant"), node.get("user_id"), node.get("agent_id"), node.get("run_id"))
-
-
-def exported(node: dict[str, Any]) -> ExportedMemory:
-    """Return a memory as an export holds it; `mentions` of the node are the keys of names."""
-    stored = _stored(node)
-    whose = _scope(node)
-    names = [key.removeprefix(whose.owner) for key in node["mentions"]]
-    return ExportedMemory(
-        **dict(stored.record), sort=node["sort"], slot=stored.slot, answer=stored.answer, place=stored.place,
-        mentions=sorted(names),
-    )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 
 from perdure.errors import InputError
-from perdure.graph.memories import exported
+from perdure.graph.memories import Stored
 from perdure.graph.rows import call_of, record, trace_of
 from perdure.graph.scope import Scope
 from perdure.graph.statements import load
@@ -53,7 +53,7 @@ SUPERSEDED = {"fact": TEXTS["superseded_fact"], "preference": TEXTS["superseded_
 """The statements that link what an import has written, by what it is."""
 
 READERS: Mapping[str, Callable[[dict[str, Any]], Exported]] = {
-    "trace": trace_of, "tool_call": call_of, "memory": exported,
+    "trace": trace_of, "tool_call": call_of, "memory": lambda node: Stored(node).exported,
 }  # fmt: skip
 
 

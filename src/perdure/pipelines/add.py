@@ -122,7 +122,7 @@ class Adding:
                 for claim in seen
                 if not claim.lost and (claim.existing.id in wanted or claim.existing.slot in slots)
             }
-            known = {each.record.id: existing_of(each) for each in stored}
+            known = {each.id: existing_of(each) for each in stored}
             known |= {each: claim.existing for each, claim in open_claims.items()}
             decisions = resolve(found.statements, known.values(), scope_key=scope)
             relied = [open_claims[each] for each in _named(decisions) if each in open_claims]

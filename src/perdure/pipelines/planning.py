@@ -27,16 +27,15 @@ class Plan:
 
 def existing_of(stored: Stored) -> Existing:
     """Return what a decision needs to know of a memory."""
-    kept = stored.record
     return Existing(
-        id=kept.id,
-        text=kept.memory,
-        said_at=kept.observed_at,
-        name=kept.name,
+        id=stored.id,
+        text=stored.text,
+        said_at=stored.said_at,
+        name=stored.name,
         slot=stored.slot,
         value=stored.answer,
-        expired=kept.expired_at is not None,
-        in_own_words=kept.role is not None,
+        expired=stored.expired,
+        in_own_words=stored.role is not None,
     )
 
 

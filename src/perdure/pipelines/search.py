@@ -105,9 +105,9 @@ class Searching:
         wanted_ids = list(dict.fromkeys([*scores, *mentioning]))
         stored = await self._stores.run(lambda: self._memories.get(whose, wanted_ids))
         mentions = set(mentioning)
-        looked_for = [_candidate(each, scores, mentions) for each in stored if each.record.expired_at is None]
+        looked_for = [_candidate(each, scores, mentions) for each in stored if not each.expired]
         beside = await self._beside(whose, around(question, looked_for))
-        known = {each.record.id: each for each in [*beside, *stored]}
+        known = {each.id: each for each in [*beside, *stored]}
         ranked = rank(question, [*looked_for, *(_candidate(each, scores, mentions) for each in beside)])
         found = [_Found(known[one.candidate.id], one) for one in ranked]
         return [each for each in found if _is_wanted(each, wanted)]
@@ -117,7 +117,7 @@ class Searching:
         if not places:
             return []
         found = await self._stores.run(lambda: self._memories.neighbours(whose, places))
-        return [each for each in found if each.record.expired_at is None]
+        return [each for each in found if not each.expired]
 
     async def _reranked(self, wanted: Wanted, found: Sequence[_Found]) -> SearchResult:
         """Return the best in the reranker's order, or in ours where it cannot say."""
@@ -140,18 +140,17 @@ class Searching:
 
 
 def _candidate(stored: Stored, scores: Mapping[str, VectorHit], mentions: Collection[str]) -> Candidate:
-    kept = stored.record
-    hit = scores.get(kept.id)
+    hit = scores.get(stored.id)
     return Candidate(
-        id=kept.id,
-        text=kept.memory,
-        said_at=kept.observed_at,
+        id=stored.id,
+        text=stored.text,
+        said_at=stored.said_at,
         dense=None if hit is None else hit.dense,
         words=0.0 if hit is None else hit.words,
-        name=kept.name,
-        role=kept.role,
+        name=stored.name,
+        role=stored.role,
         place=stored.place,
-        mentioned=kept.id in mentions,
+        mentioned=stored.id in mentions,
     )
 
 
@@ -160,7 +159,7 @@ def _is_wanted(found: _Found, wanted: Wanted) -> bool:
     dense = found.ranked.candidate.dense
     if wanted.threshold is not None and (dense is None or dense < wanted.threshold):
         return False
-    return dense is not None or matches(wanted.filter, found.stored.record.metadata)
+    return dense is not None or matches(wanted.filter, found.stored.metadata)
 
 
 def _hit(found: _Found, *, explain: bool) -> MemoryHit:
