@@ -5,7 +5,7 @@ What each part is worth was measured; decision 0017 has the figures, and `Weight
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from heapq import nlargest
 from math import exp, fsum, sqrt
@@ -34,6 +34,11 @@ class Candidate:
     """The chat it was said in, and its number there."""
     mentioned: bool = False
     """Whether it mentions somebody or something that the question names."""
+    content: float = field(init=False, repr=False, compare=False)
+    """How much its text says; see `content`."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "content", content(self.text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +153,7 @@ def _parts(question: Question, given: Sequence[Candidate], weights: Weights) -> 
             "words": weights.words * words.standardised(one.words),
         }
         if one.role is not None:
-            why["empty"] = share * weights.empty * (content(one.text) - 1)
+            why["empty"] = share * weights.empty * (one.content - 1)
         if one.mentioned:
             why["mention"] = share * weights.mention
         if _is_asked_for(question, one):
