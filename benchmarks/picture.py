@@ -39,22 +39,27 @@ class Curve(NamedTuple):
     points: Sequence[tuple[int, float]]
 
 
-def drawn(curves: Sequence[Curve], waits: str) -> str:
-    """Return the picture as SVG; `waits` says in a sentence what an add waits for."""
+def drawn(curves: Sequence[Curve], waits: str, measured_on: str) -> str:
+    """Return the picture as SVG; `waits` says in a sentence what an add waits for, and `measured_on` what ran where."""
     longest = max(took for curve in curves for _, took in curve.points)
     most = max(adds for curve in curves for adds, _ in curve.points)
     top = step_for(longest) * -(-longest // step_for(longest))
-    told = "; ".join(f"{curve.who} takes {seconds(curve.points[-1][1])} for {curve.points[-1][0]}" for curve in curves)
+    told = "; ".join(f"{curve.who} takes {number(curve.points[-1][1])} s for {curve.points[-1][0]}" for curve in curves)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" {LABELS}>',
-        '  <title id="title">How long adds at the same time take</title>',
+        '  <title id="title">How long concurrent adds take</title>',
         f'  <desc id="story">{escape(told)}.</desc>',
         f"  <style>{STYLE}  </style>",
         f'  <rect class="page" x="0.5" y="0.5" width="{WIDTH - 1}" height="{HEIGHT - 1}" rx="14"/>',
-        '  <text class="title" x="36" y="40">Until the last of so many adds is remembered</text>',
+        '  <text class="title" x="36" y="40">Time until the last of so many concurrent adds is remembered</text>',
         f'  <text class="note" x="36" y="62">{escape(waits)}</text>',
         *axes(top, most, sorted({adds for curve in curves for adds, _ in curve.points})),
-        *(line for curve, colour in zip(curves, COLOURS, strict=False) for line in path(curve, colour, top, most)),
+        *(
+            line
+            for curve, colour in reversed([*zip(curves, COLOURS, strict=False)])
+            for line in path(curve, colour, top, most)
+        ),
+        f'  <text class="note y" x="{WIDTH - 36}" y="{HEIGHT - 20}">{escape(measured_on)}</text>',
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
@@ -71,7 +76,7 @@ def axes(top: float, most: int, marks: Sequence[int]) -> list[str]:
         ]
     for adds in marks:
         found.append(f'  <text class="note x" x="{across(adds, most)}" y="{BOTTOM + 24}">{adds}</text>')
-    found.append(f'  <text class="note x" x="{(LEFT + RIGHT) / 2:g}" y="{BOTTOM + 48}">adds at the same time</text>')
+    found.append(f'  <text class="note x" x="{(LEFT + RIGHT) / 2:g}" y="{BOTTOM + 48}">concurrent adds</text>')
     return found
 
 
@@ -84,7 +89,7 @@ def path(curve: Curve, colour: str, top: float, most: int) -> list[str]:
         f'  <polyline class="line {colour}" points="{corners}"/>',
         *(f'  <circle class="dot {colour}" cx="{left}" cy="{down}" r="4.5"/>' for left, down in spots),
         f'  <text class="name" x="{x + 16:g}" y="{y - 3:g}">{escape(curve.who)}</text>',
-        f'  <text class="note" x="{x + 16:g}" y="{y + 14:g}">{seconds(curve.points[-1][1])}</text>',
+        f'  <text class="note" x="{x + 16:g}" y="{y + 14:g}">{number(curve.points[-1][1])} s</text>',
     ]
 
 
@@ -102,8 +107,3 @@ def across(adds: int, most: int) -> float:
 def height(took: float, top: float) -> float:
     """Return where a number of seconds is."""
     return round(BOTTOM - (BOTTOM - TOP) * took / top, 1)
-
-
-def seconds(took: float) -> str:
-    """Return a time in the unit in which it reads best."""
-    return f"{number(took)} s" if took >= 1 else f"{number(took * 1e3)} ms"

@@ -20,13 +20,14 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import count
+from platform import python_version
 from statistics import median
 from time import perf_counter, process_time
 from typing import NamedTuple
 
 from benchmarks.apart import apart, forget_peak, peak_mib, resident_mib
 from benchmarks.cli import Run, main
-from benchmarks.figures import Figure, Side, longer, percentile, progress, rotated, shorter, value
+from benchmarks.figures import Figure, Side, cores, installed, longer, percentile, progress, rotated, shorter, value
 from benchmarks.ingest import ingest
 from benchmarks.memories import RIVAL, Contender, Open, perdure_on_stubs, rival_is_installed, rival_on_stubs, wide
 from benchmarks.picture import Curve, drawn
@@ -203,11 +204,11 @@ def round_of(who: str, plan: Plan) -> Found:
     return asyncio.run(one_round(contenders()[who], plan))
 
 
-async def all_rounds(run: Run) -> Rounds:
+async def all_rounds(run: Run, rounds: int) -> Rounds:
     """Measure everybody once a round, each time in a new process."""
     found: dict[str, list[Found]] = {who: [] for who in contenders()}
     plan = Plan(run.scaled(9, 3), run.scaled((1, 10, 50, 100, 200), (1, 10, 50)), 20, 20)
-    for turn in range(run.scaled(3, 1)):
+    for turn in range(rounds):
         for who in rotated(list(found), turn):
             progress(f"pipeline: round {turn + 1}, {who}…")
             given = plan._replace(alone=5, beside=1) if who == RIVAL else plan
@@ -308,12 +309,16 @@ def curves(found: Rounds) -> list[Curve]:
 
 async def measure(run: Run) -> list[Figure]:
     """Measure waits and costs on stubs, and how quickly memories are kept on embedded stores."""
-    found = await all_rounds(run)
+    rounds = run.scaled(3, 1)
+    found = await all_rounds(run, rounds)
     adds = run.scaled(VERY_MANY, 100)
     progress(f"pipeline: memory of {adds:,} adds…")
     grown = {who: await apart(growth_of, who, adds) for who in found if who != BY_DEFAULT}
     if run.picture is not None:
-        run.picture.write_text(drawn(curves(found), WAITS), encoding="utf-8")
+        measured_on = (
+            f"{RIVAL} {installed('mem0ai')}, Python {python_version()}, {cores()} cores; medians of {rounds} rounds"
+        )
+        run.picture.write_text(drawn(curves(found), WAITS, measured_on), encoding="utf-8")
     return [*waits(found), *costs(found, grown, adds), *await ingest(run)]
 
 
