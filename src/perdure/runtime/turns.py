@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 
-SECONDS = 0.003
+SECONDS = 0.001
 MOST_AT_ONCE = 64
 
 
