@@ -1,10 +1,15 @@
 """Sharing out the event loop's time among those who compute (P12)."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 
+from perdure.pipelines.rules import extract, extracting
+from perdure.pipelines.statements import Turn
 from perdure.runtime.turns import Turns
+
+NOW = datetime(2026, 3, 13, tzinfo=UTC)
 
 
 class Loop:
@@ -65,3 +70,12 @@ async def test_the_next_crowd_begins_anew(crowded):
     for _ in range(2):
         await asyncio.gather(*map(crowded.compute, range(3)))
     assert [who for who, _ in crowded.went_on] == [0, 1, 2, 0, 1, 2]
+
+
+async def test_a_long_list_of_messages_lets_others_in_between():
+    """Without a language model too, one add never keeps the loop for all its messages together."""
+    turns = [Turn("user", f"I met Ana in Porto, for the {number}th time.", NOW) for number in range(50)]
+    assert sum(1 for _ in extracting(turns)) >= 2 * len(turns)
+    *_, found = extracting(turns)
+    assert found == extract(turns)
+    assert len(found.statements) == len(turns)

@@ -76,9 +76,16 @@ class Adding:
         model = self._model
         await self._turns.take()
         if model is None or not infer:
-            found = rules.extract(turns)
+            found = await self._by_rules(turns)
             return found if infer else _unrelated(found)
         return await extract(turns, model)
+
+    async def _by_rules(self, turns: Sequence[Turn]) -> Extracted:
+        found = Extracted()
+        for step in rules.extracting(turns):
+            found = step
+            await self._turns.take()
+        return found
 
     async def keep(self, whose: Scope, found: Extracted, accepted: str | None = None) -> AddResult:
         """Decide what is new, and write it; `accepted` is the name under which it was accepted before."""

@@ -1,7 +1,7 @@
 """What can be remembered of what was said without a language model: all of it, word for word."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from perdure.pipelines.identity import speaker
 from perdure.pipelines.mentions import LOOKED_AT, names
@@ -17,10 +17,23 @@ def extract(turns: Sequence[Turn]) -> Extracted:
 
     Turns of the system, blank ones, and memories that were recalled for a prompt are left out.
     """
+    *_, found = extracting(turns)
+    return found
+
+
+def extracting(turns: Sequence[Turn]) -> Iterator[Extracted]:
+    """Do that in steps of a turn each, between which others may compute; the last yields all that was found."""
     heard = said_anew(turns)
-    mentioned = [names(turn.content) for turn in heard]
+    mentioned: list[tuple[str, ...]] = []
+    for turn in heard:
+        mentioned.append(names(turn.content))
+        yield Extracted()
     known = _words([*(turn.name or "" for turn in heard), *(name for found in mentioned for name in found)])
-    return Extracted(tuple(_statement(turn, found, known) for turn, found in zip(heard, mentioned, strict=True)))
+    statements: list[Statement] = []
+    for turn, found in zip(heard, mentioned, strict=True):
+        statements.append(_statement(turn, found, known))
+        yield Extracted()
+    yield Extracted(tuple(statements))
 
 
 def _words(names: Iterable[str]) -> set[str]:
