@@ -62,6 +62,7 @@ def recall_figures(done: Recall) -> dict[str, Any]:
         "accept_p50_ms": milliseconds(percentile(done.waits, 50)),
         "accept_longest_ms": milliseconds(max(done.waits)),
         "flush_ms": milliseconds(done.flush_seconds),
+        "rehearsal_ms": milliseconds(done.rehearsal_seconds),
         "answers": [
             {
                 "question": each.question,

@@ -202,7 +202,7 @@ async def remove(cleaner: MemoryClient, run_id: str, directory: Path, reason: Ba
     try:
         for pause in (0.0,) if reason is None else (0.0, SETTLING_SECONDS):
             await asyncio.sleep(pause)
-            for user in (REMEMBERING, *(f"{mode}{of}" for mode in MODES for of in ("", "-rehearsal"))):
+            for user in (f"{name}{of}" for name in (*MODES, REMEMBERING) for of in ("", "-rehearsal")):
                 await cleaner.users.delete(user, tenant=run_id)
             await cleaner.buffered.submit(LOG, {"run": run_id})
             for identity in journal_identities(directory):

@@ -61,7 +61,8 @@ def print_recall(console: Console, recall: dict[str, Any]) -> None:
     say(console, 'Remembered once more, by Memory.add(turn, wait="accepted"); no language model, no key.')
     waits = f"accepted in {duration(recall['accept_p50_ms'])} (p50; longest {duration(recall['accept_longest_ms'])})"
     say(console, f"Each turn was {waits};")
-    say(console, f"all {recall['memories']} memories were there {duration(recall['flush_ms'])} after the last turn.\n")
+    say(console, f"all {recall['memories']} memories were there {duration(recall['flush_ms'])} after the last turn.")
+    say(console, f"The rehearsal of the first one took {duration(recall['rehearsal_ms'])}.\n")
     say(console, "Asked of that, Memory.search(question, limit=2):\n")
     for answer in recall["answers"]:
         console.print(Text(f"{answer['question']}  ({duration(answer['ms'])})", style="bold"))
