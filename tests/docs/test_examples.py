@@ -17,6 +17,7 @@ SAID = {
     "conversation.py": "Where does she live?\n  I moved to Lisbon last month.\n",
     "knowledge.py": "Now she lives in Ockham.\nIn 1836 she lives in London, until 30 June 1838.\n",
     "reasoning.py": "find a flat in Lisbon: done, 980 euro\n",
+    "remembering.py": "- September 2026, Ada: I moved to Lisbon last month.\n</recalled-memories>\nIn which city do I",
 }
 """A part of what each prints."""
 

@@ -19,6 +19,7 @@ SETTINGS = ROOT / "docs" / "reference" / "settings.md"
 ERRORS = ROOT / "docs" / "reference" / "errors.md"
 COMMANDS = ROOT / "docs" / "reference" / "cli.md"
 WRITES = ROOT / "docs" / "reference" / "writes.md"
+MEMORY = ROOT / "docs" / "reference" / "memory.md"
 ONLY_IN_CODE = {"memory.on_error", "memory.on_record"}
 """A function cannot stand in an environment variable."""
 
@@ -113,6 +114,30 @@ def test_a_record_stands_in_the_reference_with_its_fields(record):
     assert below is not None, f"{record.__name__} is missing in {name_of(WRITES)}"
     listed = [name for line in below.splitlines() if line.startswith("|") for name in _CODE.findall(line.split("|")[1])]
     assert {name for name in listed if name.isidentifier()} == {field.name for field in fields(record)}
+
+
+RESULTS = (
+    "AddResult", "DeletionReport", "MemoryEvent", "MemoryHit", "MemoryPage", "MemoryRecord", "Relation", "Remembered",
+    "SearchResult", "Side",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_what_memory_returns_stands_in_the_reference_with_its_fields(name):
+    """J11: fields and properties are all there, and none that is not; a hit's are those of a memory, and more."""
+    record = getattr(perdure, name)
+    below = sections(MEMORY)[name]
+    listed = [word for line in below.splitlines() if line.startswith("|") for word in _CODE.findall(line.split("|")[1])]
+    inherited = set(perdure.MemoryRecord.model_fields) if name == "MemoryHit" else set()
+    assert {word for word in listed if word.isidentifier()} == set(record.model_fields) - inherited
+    own = [each for each, value in vars(record).items() if isinstance(value, property)]
+    assert [each for each in own if f"`{each}` is" not in below] == []
+
+
+@pytest.mark.parametrize("name", [name for name in vars(perdure.Memory) if not name.startswith("_")])
+def test_what_memory_does_stands_in_the_reference(name):
+    text = MEMORY.read_text(encoding="utf-8")
+    assert re.search(rf"`(await )?{name}[(`]", text), f"{name} is missing in {name_of(MEMORY)}"
 
 
 @pytest.mark.parametrize("page", pages(), ids=name_of)
