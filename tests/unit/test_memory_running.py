@@ -193,7 +193,7 @@ async def test_reset_leaves_nothing_behind():
         assert await graph.index.vectors.count() == 0
         assert (await memory.search("Rex", **ADA)).results == []
         kinds = await memory.client.query.cypher("MATCH (n) RETURN DISTINCT labels(n)[0] AS kind", {})
-        assert {row["kind"] for row in kinds} <= {"EntityName", "_PerdureSchema", "_PerdureSearch", "_JournalMark"}
+        assert {row["kind"] for row in kinds} <= {"_PerdureSchema", "_PerdureSearch", "_JournalMark"}
 
 
 async def test_a_memory_that_is_not_open_says_so():

@@ -205,6 +205,7 @@ class Memories:
             history=await self._forget(whose, TEXTS["forget_history"], None),
             speakers=await self._forget(whose, TEXTS["forget_speakers"], None),
             accepted=await self._forget(whose, TEXTS["forget_accepted"], None),
+            names=await self._forget(whose, TEXTS["forget_names"], None),
         )
 
     async def forget_everybody(self) -> DeletionReport:

@@ -145,3 +145,11 @@ WITH n LIMIT $most
 WITH n, n.name AS id
 DETACH DELETE n
 RETURN collect(id) AS ids
+
+// -- forget_names --
+// Names that nothing has any more.
+MATCH (n:EntityName {owner: $owner}) WHERE NOT (n)--()
+WITH n LIMIT $most
+WITH n, n.id AS id
+DETACH DELETE n
+RETURN collect(id) AS ids
