@@ -274,7 +274,7 @@ async def test_what_is_asked_of_the_shipped_conversation_is_answered(conversatio
     """The best hit of each question says it, and who said that and when."""
     settings = MemorySettings(store="memory://", memory={"write_mode": "deferred"})
     done = await recall(settings, conversation, SHIPPED, Scope(user_id="ada"))
-    assert (done.memories, len(done.waits)) == (100, 50)
+    assert (done.memories, len(done.turns)) == (100, 50)
     best = [answer.hits[0] for answer in done.answers]
     for hit, words in zip(best, ("celluloid", "Voices with the organ", "played Calon Lân"), strict=True):
         assert words in hit.memory

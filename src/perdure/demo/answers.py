@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from perdure import Memory, MemoryHit, MemorySettings
-from perdure.demo.turns import Turn
+from perdure.demo.turns import Message, Turn
 from perdure.errors import StoreUnavailableError, shorten
 from perdure.graph.scope import Scope
 
@@ -20,7 +20,7 @@ SHIPPED = (
 QUESTIONS = 3
 LONGEST_QUESTION = 200
 HITS = 2
-FLUSH_SECONDS = 120.0
+FLUSH_SECONDS = 60.0
 MOST = 1000
 """How many memories are counted at a time."""
 
@@ -34,20 +34,17 @@ class Answer(NamedTuple):
 
 
 class Remembering(NamedTuple):
-    """How long turns took: seconds until each was accepted, and from then until all of them were remembered."""
+    """How long a turn took: seconds until it was accepted, which the agent waits, and from then until remembered."""
 
-    waits: list[float]
-    flush_seconds: float
+    wait: float
+    behind: float
 
 
 @dataclass(frozen=True, slots=True)
 class Recall:
     """What remembering the conversation cost the agent, and what memory knows of it afterwards."""
 
-    waits: list[float]
-    """Seconds until each turn was accepted."""
-    flush_seconds: float
-    """From the last of these until all was remembered."""
+    turns: list[Remembering]
     memories: int
     answers: list[Answer]
     rehearsal_seconds: float
@@ -64,17 +61,17 @@ def questions_about(turns: Sequence[Turn]) -> list[str]:
 
 
 async def recall(settings: MemorySettings, turns: Sequence[Turn], questions: Sequence[str], whose: Scope) -> Recall:
-    """Remember every turn, timed, wait until all of it is found, and ask; raises StoreUnavailableError.
+    """Remember every turn, timed, and ask; raises StoreUnavailableError.
 
     The first turn is rehearsed before, as the user of `rehearsing`.
     """
     async with Memory(settings) as memory:
-        rehearsed = await remember(memory, turns[:1], rehearsing(whose))
+        rehearsed = await remember(memory, turns[0], rehearsing(whose))
         tried = await answer(memory, questions[0], rehearsing(whose)) if questions else None
-        waits, flush_seconds = await remember(memory, turns, whose)
+        rehearsal = sum(rehearsed) + (tried.seconds if tried else 0.0)
+        remembered = [await remember(memory, turn, whose) for turn in turns]
         answers = [await answer(memory, question, whose) for question in questions]
-        rehearsal = sum(rehearsed.waits) + rehearsed.flush_seconds + (tried.seconds if tried else 0.0)
-        return Recall(waits, flush_seconds, await count(memory, whose), answers, rehearsal)
+        return Recall(remembered, await count(memory, whose), answers, rehearsal)
 
 
 def rehearsing(whose: Scope) -> Scope:
@@ -82,32 +79,27 @@ def rehearsing(whose: Scope) -> Scope:
     return replace(whose, user_id=f"{whose.user_id}-rehearsal")
 
 
-async def remember(memory: Memory, turns: Sequence[Turn], whose: Scope) -> Remembering:
-    """Remember turns, and wait until all of them are found; raises StoreUnavailableError."""
-    waits = [await wait_of_turn(memory, turn, whose) for turn in turns]
-    started = perf_counter()
-    if not await memory.flush(FLUSH_SECONDS):
-        raise StoreUnavailableError(
-            f"The conversation was not remembered within {FLUSH_SECONDS:.0f} s.",
-            hint="Check that the database answers, and run the demo again.",
-        )
-    return Remembering(waits, perf_counter() - started)
+async def remember(memory: Memory, turn: Turn, whose: Scope) -> Remembering:
+    """Remember what was said in one turn; the next one comes when it is, as an agent's comes after its model.
 
-
-async def wait_of_turn(memory: Memory, turn: Turn, whose: Scope) -> float:
-    """Remember what was said in one turn, and return the seconds until that was accepted."""
-    messages = [
-        {
-            "role": message.role,
-            "content": message.content,
-            "name": message.name if message.name != message.role else None,
-            "created_at": message.moment,
-        }
-        for message in turn
-    ]
+    Raises StoreUnavailableError.
+    """
+    messages = [message_of(each) for each in turn]
     started = perf_counter()
     await memory.add(messages, wait="accepted", **whose.ids())
-    return perf_counter() - started
+    accepted = perf_counter()
+    if not await memory.flush(FLUSH_SECONDS):
+        raise StoreUnavailableError(
+            f"A turn was not remembered within {FLUSH_SECONDS:.0f} s.",
+            hint="Check that the database answers, and run the demo again.",
+        )
+    return Remembering(accepted - started, perf_counter() - accepted)
+
+
+def message_of(said: Message) -> dict[str, Any]:
+    """Return a message as `Memory.add` takes it; who is called by a role only has no name."""
+    name = said.name if said.name != said.role else None
+    return {"role": said.role, "content": said.content, "name": name, "created_at": said.moment}
 
 
 async def answer(memory: Memory, question: str, whose: Scope) -> Answer:

@@ -59,9 +59,10 @@ def recall_figures(done: Recall) -> dict[str, Any]:
     """Return what the agent waited for remembering, in milliseconds, and what memory answered."""
     return {
         "memories": done.memories,
-        "accept_p50_ms": milliseconds(percentile(done.waits, 50)),
-        "accept_longest_ms": milliseconds(max(done.waits)),
-        "flush_ms": milliseconds(done.flush_seconds),
+        "accept_p50_ms": milliseconds(percentile([turn.wait for turn in done.turns], 50)),
+        "accept_longest_ms": milliseconds(max(turn.wait for turn in done.turns)),
+        "behind_p50_ms": milliseconds(percentile([turn.behind for turn in done.turns], 50)),
+        "behind_longest_ms": milliseconds(max(turn.behind for turn in done.turns)),
         "rehearsal_ms": milliseconds(done.rehearsal_seconds),
         "answers": [
             {

@@ -59,10 +59,11 @@ def print_report(console: Console, figures: dict[str, Any]) -> None:
 def print_recall(console: Console, recall: dict[str, Any]) -> None:
     """Print what remembering the conversation cost, and what memory has to say to some questions."""
     say(console, 'Remembered once more, by Memory.add(turn, wait="accepted"); no language model, no key.')
-    waits = f"accepted in {duration(recall['accept_p50_ms'])} (p50; longest {duration(recall['accept_longest_ms'])})"
-    say(console, f"Each turn was {waits};")
-    say(console, f"all {recall['memories']} memories were there {duration(recall['flush_ms'])} after the last turn.")
-    say(console, f"The rehearsal of the first one took {duration(recall['rehearsal_ms'])}.\n")
+    waited = f"{duration(recall['accept_p50_ms'])} (p50; longest {duration(recall['accept_longest_ms'])})"
+    behind = f"{duration(recall['behind_p50_ms'])} (p50; longest {duration(recall['behind_longest_ms'])})"
+    say(console, f"The agent waited {waited} a turn;")
+    say(console, f"it was remembered {behind} later, behind its back.")
+    say(console, f"{recall['memories']} memories; the rehearsal before took {duration(recall['rehearsal_ms'])}.\n")
     say(console, "Asked of that, Memory.search(question, limit=2):\n")
     for answer in recall["answers"]:
         console.print(Text(f"{answer['question']}  ({duration(answer['ms'])})", style="bold"))
