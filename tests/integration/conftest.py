@@ -66,9 +66,9 @@ def closed_port() -> int:
 def python() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run a program in a Python of its own: `python(text, *arguments)`."""
 
-    def run(program: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(program: str, *arguments: str, check: bool = True, timeout: float = 60) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", program, *arguments]
-        return subprocess.run(command, check=check, capture_output=True, text=True, timeout=60)
+        return subprocess.run(command, check=check, capture_output=True, text=True, timeout=timeout)
 
     return run
 

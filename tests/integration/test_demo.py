@@ -7,13 +7,15 @@ import pytest
 
 from perdure.demo.remembering import BAD_STATEMENT
 
+SECONDS = 240
+"""A server that has just started plans each statement of every kind of memory for the first time."""
 LEFT = "MATCH (n) WHERE n.owner STARTS WITH '[\"perdure-demo-' OR n:DemoLog RETURN labels(n) AS labels, n.id AS id"
 
 
 def run_demo(python, *arguments):
     """Run the demo and return its figures."""
     code = "import sys; from perdure.demo.__main__ import main; sys.exit(main(sys.argv[1:]))"
-    return json.loads(python(code, "--json", "--limit", "5", *arguments).stdout)
+    return json.loads(python(code, "--json", "--limit", "5", *arguments, timeout=SECONDS).stdout)
 
 
 def test_the_demo_proves_what_it_says(python):
