@@ -13,6 +13,7 @@ from perdure.errors import ClosedError, ConfigError, InputError, NotFoundError, 
 from perdure.filters import matches, parse
 from perdure.graph import checks
 from perdure.graph.memories import Memories, Written, of_record
+from perdure.graph.names import is_uuid
 from perdure.graph.scope import Scope, ScopeIds, check_id
 from perdure.models import DeletionReport, MemoryEvent, MemoryRecord
 from perdure.pipelines.add import Adding
@@ -192,7 +193,7 @@ class Memory:
     ) -> MemoryPage:
         """Return a scope's memories in the order in which they were made; `cursor` is that of the page before."""
         parts, whose = self._about(scope)
-        wanted, most, after = parse(filters), checks.limit(limit), checks.optional("cursor", cursor) or ""
+        wanted, most, after = parse(filters), checks.limit(limit), _after(cursor)
         found: list[MemoryRecord] = []
         while True:
             page = await parts.memories.page(whose, after, PAGE, expired=include_expired)
@@ -279,6 +280,14 @@ class Memory:
         if self._parts is None or self._closed:
             raise ClosedError("This memory is not connected.", hint="Use it in `async with`, or call connect() first.")
         return self._parts
+
+
+def _after(cursor: object) -> str:
+    if cursor is None:
+        return ""
+    if not is_uuid(checks.text("cursor", cursor)):
+        raise InputError(f"cursor = {shorten(repr(cursor), 60)} is none that get_all has returned.")
+    return str(cursor)
 
 
 def _queueing(settings: MemorySettings) -> MemorySettings:

@@ -48,7 +48,8 @@ class Stored:
     @property
     def metadata(self) -> dict[str, Any]:
         """What filters look at."""
-        return decode(self._node["metadata"]) if "metadata" in self._node else {}
+        metadata = self._node.get("metadata")
+        return decode(metadata) if metadata else {}
 
     @property
     def slot(self) -> str | None:
@@ -64,7 +65,7 @@ class Stored:
     @property
     def place(self) -> tuple[str, int] | None:
         """The chat it was said in, and its number there."""
-        chat, _, number = self._node.get("place", "").rpartition(":")
+        chat, _, number = (self._node.get("place") or "").rpartition(":")
         return (chat, int(number)) if chat else None
 
     @property
@@ -163,11 +164,16 @@ class Memories:
         rows = await self._graph.read(whose, TEXTS["memories"], lane=lane, ids=_keys(whose, memory_ids))
         return [Stored(row["m"]) for row in rows]
 
+    async def candidates(self, whose: Scope, memory_ids: Sequence[str]) -> list[Stored]:
+        """Return what a ranking looks at of these memories; they have no `record`."""
+        rows = await self._graph.read(whose, TEXTS["candidates"], lane=UNORDERED, ids=_keys(whose, memory_ids))
+        return [Stored(row) for row in rows]
+
     async def neighbours(self, whose: Scope, places: Sequence[tuple[str, int]]) -> list[Stored]:
-        """Return what stands at these places of chats."""
+        """Return the same of what stands at these places of chats."""
         texts = [place_text(place) for place in places]
         rows = await self._graph.read(whose, TEXTS["neighbours"], lane=UNORDERED, places=texts)
-        return [Stored(row["m"]) for row in rows]
+        return [Stored(row) for row in rows]
 
     async def mentioning(self, whose: Scope, names: Sequence[str], limit: int) -> list[str]:
         """Return the ids of the newest memories that mention one of these names."""

@@ -16,7 +16,7 @@ from perdure.graph.users import Users
 from perdure.graph.writing import Graph
 
 TEXTS = load("typed")
-COUNTED = ("messages", "entities", "facts", "preferences", "traces", "steps", "tool_calls")
+COUNTED = ("messages", "entities", "facts", "preferences", "traces", "steps", "tool_calls", "memories")
 
 
 class TypedMemory:

@@ -40,13 +40,6 @@ class Wanted(NamedTuple):
     explain: bool
 
 
-class _Found(NamedTuple):
-    """A memory, and where it stands."""
-
-    stored: Stored
-    ranked: Ranked
-
-
 class Searching:
     """The steps of `Memory.search`, in order."""
 
@@ -68,7 +61,7 @@ class Searching:
             hits = await self._hits(whose, wanted, question, vector, depth)
             found = await self._ranked(whose, wanted, question, hits, mentioning)
             if len(found) >= wanted.limit or len(hits) < depth or depth >= MAX_HITS:
-                return await self._reranked(wanted, found)
+                return await self._reranked(whose, wanted, found)
             depth = min(4 * depth, MAX_HITS)
 
     async def _meaning(self, text: str) -> "NDArray[float32]":
@@ -99,18 +92,17 @@ class Searching:
 
     async def _ranked(
         self, whose: Scope, wanted: Wanted, question: Question, hits: Sequence[VectorHit], mentioning: Sequence[str]
-    ) -> list[_Found]:
+    ) -> list[Ranked]:
         """Return what is wanted of the hits, of what mentions a name, and of what stands beside a hit, best first."""
         scores = {kind_and_id(hit.id)[1]: hit for hit in hits}
         wanted_ids = list(dict.fromkeys([*scores, *mentioning]))
-        stored = await self._stores.run(lambda: self._memories.get(whose, wanted_ids))
+        stored = await self._stores.run(lambda: self._memories.candidates(whose, wanted_ids))
         mentions = set(mentioning)
         looked_for = [_candidate(each, scores, mentions) for each in stored if not each.expired]
         beside = await self._beside(whose, around(question, looked_for))
         known = {each.id: each for each in [*beside, *stored]}
         ranked = rank(question, [*looked_for, *(_candidate(each, scores, mentions) for each in beside)])
-        found = [_Found(known[one.candidate.id], one) for one in ranked]
-        return [each for each in found if _is_wanted(each, wanted)]
+        return [one for one in ranked if _is_wanted(known[one.candidate.id], one, wanted)]
 
     async def _beside(self, whose: Scope, places: Sequence[tuple[str, int]]) -> list[Stored]:
         """Return the memories at some places of chats that are still held to be true."""
@@ -119,24 +111,32 @@ class Searching:
         found = await self._stores.run(lambda: self._memories.neighbours(whose, places))
         return [each for each in found if not each.expired]
 
-    async def _reranked(self, wanted: Wanted, found: Sequence[_Found]) -> SearchResult:
+    async def _reranked(self, whose: Scope, wanted: Wanted, ranked: Sequence[Ranked]) -> SearchResult:
         """Return the best in the reranker's order, or in ours where it cannot say."""
-        reranker = self._reranker
-        reranks = wanted.rerank and reranker is not None
-        first = [
-            _hit(each, explain=wanted.explain)
-            for each in found[: max(CANDIDATES, wanted.limit) if reranks else wanted.limit]
-        ]
-        if not reranks or reranker is None or not first:
-            return SearchResult(results=first)
-        texts = [hit.memory for hit in first]
+        reranker = self._reranker if wanted.rerank else None
+        if reranker is None:
+            return SearchResult(results=await self._whole(whose, wanted, ranked[: wanted.limit]))
+        first = await self._whole(whose, wanted, ranked[: max(CANDIDATES, wanted.limit)])
+        if not first:
+            return SearchResult()
         try:
-            scores = await reranker.rerank(wanted.query, texts)
+            scores = await reranker.rerank(wanted.query, [hit.memory for hit in first])
         except ProviderError as error:
             return SearchResult(results=first[: wanted.limit], rerank_error=error)
         best = sorted(zip(scores, first, strict=True), key=lambda pair: -pair[0])
         hits = [hit.model_copy(update={"score": float(score)}) for score, hit in best[: wanted.limit]]
         return SearchResult(results=hits)
+
+    async def _whole(self, whose: Scope, wanted: Wanted, ranked: Sequence[Ranked]) -> list[MemoryHit]:
+        """Return hits as they stand in the graph; one that is forgotten by now is none."""
+        if not ranked:
+            return []
+        names = [one.candidate.id for one in ranked]
+        found = await self._stores.run(lambda: self._memories.get(whose, names))
+        stored = {each.id: each for each in found if not each.expired}
+        return [
+            _hit(stored[one.candidate.id], one, explain=wanted.explain) for one in ranked if one.candidate.id in stored
+        ]
 
 
 def _candidate(stored: Stored, scores: Mapping[str, VectorHit], mentions: Collection[str]) -> Candidate:
@@ -154,15 +154,14 @@ def _candidate(stored: Stored, scores: Mapping[str, VectorHit], mentions: Collec
     )
 
 
-def _is_wanted(found: _Found, wanted: Wanted) -> bool:
+def _is_wanted(stored: Stored, one: Ranked, wanted: Wanted) -> bool:
     """Return whether a candidate may be a hit: those that were not looked for may be anything."""
-    dense = found.ranked.candidate.dense
+    dense = one.candidate.dense
     if wanted.threshold is not None and (dense is None or dense < wanted.threshold):
         return False
-    return dense is not None or matches(wanted.filter, found.stored.metadata)
+    return dense is not None or matches(wanted.filter, stored.metadata)
 
 
-def _hit(found: _Found, *, explain: bool) -> MemoryHit:
-    one = found.ranked
+def _hit(stored: Stored, one: Ranked, *, explain: bool) -> MemoryHit:
     why = {**one.why, "cosine": one.candidate.dense, "word_score": one.candidate.words} if explain else None
-    return MemoryHit(**dict(found.stored.record), score=one.score, why=why)
+    return MemoryHit(**dict(stored.record), score=one.score, why=why)

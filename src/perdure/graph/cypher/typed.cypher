@@ -29,3 +29,7 @@ UNION ALL
 MATCH (n:ToolCall) WHERE n.owner = $owner AND ($agent_id IS NULL OR n.agent_id = $agent_id)
   AND ($run_id IS NULL OR n.run_id = $run_id)
 RETURN 'tool_calls' AS kind, count(n) AS count
+UNION ALL
+MATCH (n:Memory) WHERE n.owner = $owner AND ($agent_id IS NULL OR n.agent_id = $agent_id)
+  AND ($run_id IS NULL OR n.run_id = $run_id)
+RETURN 'memories' AS kind, count(n) AS count
