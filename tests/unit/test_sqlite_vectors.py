@@ -15,6 +15,7 @@ from perdure.records import VectorQuery, VectorRecord
 from perdure.stores.sqlite_vectors import SqliteVectorStore, columns, corpus
 from perdure.stores.sqlite_vectors.analysis import Analyser
 from perdure.stores.sqlite_vectors.columns import Columns
+from perdure.stores.sqlite_vectors.scan import MANY, Scan
 from perdure.stores.sqlite_vectors.words import Texts, Words
 from perdure.vectors import as_json
 
@@ -180,7 +181,7 @@ async def test_a_search_keeps_what_it_began_with(store):
     await store.delete("ann", ["b"])
     query = VectorQuery("ann", text="words")
     [words] = await asyncio.to_thread(lambda: Analyser().words(["words"]))
-    assert {hit.id for hit in before.search(query, None, words)} == {"a", "b"}
+    assert {hit.id for hit in before.search(query, None, words, Scan())} == {"a", "b"}
     assert {hit.id for hit in await store.search(query)} == {"c"}
 
 
@@ -251,3 +252,14 @@ def test_words_added_later_score_as_words_added_at_once(texts, first, query):
     analyser.close()
     assert ((whole.scores(asked) > 0) == (grown.scores(asked) > 0)).all()
     assert (whole.scores(asked) > 0).tolist() == [bool(set(query.split()) & set(text.split())) for text in texts]
+
+
+def test_a_scan_that_is_shared_out_finds_what_one_core_finds():
+    """M7: whatever the number of vectors."""
+    generator = np.random.default_rng(7)
+    vectors, vector = generator.random((MANY + 7, 8), dtype=np.float32), generator.random(8, dtype=np.float32)
+    scan = Scan()
+    assert np.array_equal(scan.cosines(vectors, vector), np.einsum("ij,j->i", vectors, vector))
+    assert np.array_equal(scan.cosines(vectors[:9], vector), np.einsum("ij,j->i", vectors[:9], vector))
+    scan.close()
+    scan.close()

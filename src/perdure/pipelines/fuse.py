@@ -64,9 +64,9 @@ class Weights:
 
 
 FULL = 75
-READ = 40
+READ = 25
 """Of how many of the best the text is searched for dates."""
-AROUND = 40
+AROUND = 25
 """Of how many of the best hits it is worth reading what stands around them."""
 MANY = 26
 """From so many hits on, one may stand out by five standard deviations; cues count less where there are fewer."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy import float32
     from numpy.typing import NDArray
 
-CANDIDATES = 50
+CANDIDATES = 30
 MENTIONING = 50
 """Memories that mention a name of the query and are looked at for that alone."""
 

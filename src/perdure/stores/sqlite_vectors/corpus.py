@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from perdure.records import VectorHit, VectorQuery
 from perdure.stores.sqlite_vectors.analysis import Hashes
 from perdure.stores.sqlite_vectors.columns import Columns, Mask
+from perdure.stores.sqlite_vectors.scan import Scan
 from perdure.stores.sqlite_vectors.words import Texts, Words
 from perdure.vectors import KINDS, NARROWING, Vector
 
@@ -53,14 +54,14 @@ class Snapshot:
     words: Words
     columns: Columns
 
-    def search(self, query: VectorQuery, vector: Vector | None, words: Hashes) -> list[VectorHit]:
+    def search(self, query: VectorQuery, vector: Vector | None, words: Hashes, scan: Scan) -> list[VectorHit]:
         """Return the best by meaning and the best by words among what the query leaves."""
         left = self._left(query)
         fits = self.words.scores(words) if len(words) else np.zeros(self.count, dtype=np.float32)
         by_words = best(fits, left & (fits > 0), query.limit)
         if vector is None:
             return self._hits(by_words, np.zeros(len(by_words), dtype=np.float32), fits, by_words)
-        by_meaning = best(self._cosines(vector, left), left & self.meaning, query.limit)
+        by_meaning = best(self._cosines(vector, left, scan), left & self.meaning, query.limit)
         found = np.union1d(by_meaning, by_words)
         return self._hits(found, self.vectors[found] @ vector, fits, by_words)
 
@@ -88,11 +89,11 @@ class Snapshot:
                 left = left & (self.narrowing[:, column] == self.names.get(value, -1))
         return left & self.columns.mask(query.filter, self.metadata, self.count)
 
-    def _cosines(self, vector: Vector, left: Mask) -> Vector:
+    def _cosines(self, vector: Vector, left: Mask, scan: Scan) -> Vector:
         if np.count_nonzero(left) * SPARSE > self.count:
-            return np.einsum("ij,j->i", self.vectors, vector)  # one core: a product takes all
+            return scan.cosines(self.vectors, vector)
         cosines = np.zeros(self.count, dtype=np.float32)
-        cosines[left] = np.einsum("ij,j->i", self.vectors[left], vector)
+        cosines[left] = scan.cosines(self.vectors[left], vector)
         return cosines
 
 

@@ -20,6 +20,7 @@ from perdure.stores.sqlite_vectors.analysis import Analyser, Hashes
 from perdure.stores.sqlite_vectors.cache import Cache, Change
 from perdure.stores.sqlite_vectors.corpus import Corpus, Row
 from perdure.stores.sqlite_vectors.file import File, row_of
+from perdure.stores.sqlite_vectors.scan import Scan
 from perdure.telemetry import STORES
 from perdure.vectors import (
     Vector,
@@ -143,7 +144,7 @@ class SqliteVectorStore:
 
     def _search(self, opened: "_Open", query: VectorQuery, vector: Vector | None) -> list[VectorHit]:
         words: Hashes = opened.read.words([query.text[:LONGEST_QUESTION]])[0]
-        return self._cache.get(query.owner).snapshot.search(query, vector, words)
+        return self._cache.get(query.owner).snapshot.search(query, vector, words, opened.scan)
 
     async def count(self, owner: str | None = None) -> int:
         """Return how many records there are, of one owner or of all."""
@@ -183,8 +184,10 @@ class _Open:
         self.dimension = dimension
         self.written = Analyser()
         self.read = Analyser()
+        self.scan = Scan()
 
     def close(self) -> None:
         self.written.close()
         self.read.close()
+        self.scan.close()
         self.file.close()
