@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -35,10 +35,11 @@ class Stored:
         self._node = node
         self.id: str = node["public_id"]
         self.text: str = node["memory"]
-        self.said_at: datetime = node["observed_at"]
+        said = node.get("observed_at")
+        self.said_at: datetime = datetime.fromtimestamp(node["said"], UTC) if said is None else said
         self.name: str | None = node.get("name")
         self.role: Role | None = node.get("role")
-        self.expired = node.get("expired_at") is not None
+        self.expired: bool = node.get("expired", node.get("expired_at") is not None)
 
     @property
     def record(self) -> MemoryRecord:
@@ -141,7 +142,7 @@ class Memories:
         extra = _extra(whose, kept.sort, kept.slot, kept.answer, kept.place)
         given: dict[str, Any] = {
             "id": whose.key(kept.id),
-            "memory": {**properties(MemoryRecord(**own)), **extra},
+            "memory": _timed({**properties(MemoryRecord(**own)), **extra}),
             "mentions": _mentions(whose, kept.mentions),
             "speakers": [_speaker_row(whose, kept.name)] if kept.name else [],
         }
@@ -292,7 +293,12 @@ def _mentions(whose: Scope, names: Sequence[str]) -> list[str]:
 
 def _row(whose: Scope, written: Written, kept: Mapping[str, Any]) -> dict[str, Any]:
     events = [] if written.event is None else [_event_row(whose, _event(whose, written, written.event))]
-    return {"id": whose.key(written.record.id), "memory": dict(kept), "events": events}
+    return {"id": whose.key(written.record.id), "memory": _timed(kept), "events": events}
+
+
+def _timed(kept: Mapping[str, Any]) -> dict[str, Any]:
+    """Return properties with the moment something was said as a number, too: what rankings read."""
+    return {**kept, "said": kept["observed_at"].timestamp()} if "observed_at" in kept else dict(kept)
 
 
 def _event(whose: Scope, written: Written, event: MemoryEventName) -> MemoryEvent:
