@@ -36,6 +36,18 @@ async def test_a_dead_letter_that_is_sent_again_is_seen_and_found(deferred):
     assert await deferred.client.buffered.dead_letters.list() == []
 
 
+async def test_one_that_is_sent_again_alone_is_seen_too(deferred):
+    """J11, B41: when nothing else of this client is on its way."""
+    message = await fail(deferred, deferred.ada, "brew tea")
+    await deferred.ada.short_term.add_message("s", "user", "why", id=message.id)
+    assert await deferred.ada.reasoning.list_traces() == []
+    await deferred.client.flush()
+    await deferred.client.buffered.dead_letters.redrive()
+    assert [trace.task for trace in await deferred.ada.reasoning.list_traces()] == ["brew tea"]
+    [hit] = await deferred.ada.reasoning.search_traces("tea")
+    assert hit.item.task == "brew tea"
+
+
 async def test_a_users_dead_letters_are_forgotten_with_the_user(deferred):
     """T9: they hold what the user said; nobody else's are touched."""
     await fail(deferred, deferred.ada, "secret")

@@ -217,7 +217,7 @@ class Graph:
         That is what an earlier client had left, what a cancelled call may have queued, and dead letters that were sent
         again. Raises StoreUnavailableError when it does not reach the store within a minute; it stays queued.
         """
-        if self._heard == self._unheard and not self._pending(owner, lane):
+        if self._heard == self._written_unheard() and not self._pending(owner, lane):
             return
         try:
             async with asyncio.timeout(SECONDS_TO_SETTLE):
@@ -229,7 +229,7 @@ class Graph:
             ) from error
 
     async def _settle(self, owner: str, lane: str | None) -> None:
-        if self._heard < (unheard := self._unheard + self._writer.redriven):
+        if self._heard < (unheard := self._written_unheard()):
             await self._writer.flush()
             self._heard = max(self._heard, unheard)
             self.index.look_again()
@@ -238,6 +238,10 @@ class Graph:
                 await receipt.committed()
             except WriteFailed:
                 continue  # it is in write_errors, and not in the graph
+
+    def _written_unheard(self) -> int:
+        """Return how often something was queued that there is no receipt for here."""
+        return self._unheard + self._writer.redriven
 
     def _pending(self, owner: str, lane: str | None) -> Sequence[Receipt]:
         newest = [self._newest.get(lane, (owner, None))] if lane is not None else self._newest.values()
