@@ -106,12 +106,16 @@ class MemoryClient(TypedMemory):
             self._home.check()
         limit = self.settings.memory.close_timeout_seconds if timeout is None else timeout
         started = monotonic()
+
+        def left() -> float | None:
+            return limit and max(0.0, limit - (monotonic() - started))
+
         try:
             if self._writer is not None:
                 self._report = await self._writer.close(limit)
             if self._graph is not None:
-                await self._graph.index.close(limit and max(0.0, limit - (monotonic() - started)))
-                await self._graph.hooks.close(limit and max(0.0, limit - (monotonic() - started)))
+                await self._graph.index.close(left())
+                await self._graph.hooks.close(left())
         finally:
             await self._stack.aclose()
         self._report = self._report or CloseReport(0, 0, 0, kept=False)
@@ -129,7 +133,7 @@ class MemoryClient(TypedMemory):
     def buffered(self) -> BufferedWriter:
         """Where writes are submitted. Raises ClosedError before connect."""
         if self._writer is None:
-            raise ClosedError("This client is not connected.", hint="Use it in `async with`, or call connect() first.")
+            raise not_connected("client")
         return self._writer
 
     @property
@@ -203,23 +207,28 @@ class MemoryClient(TypedMemory):
         """The embedder, the language model and the reranker, with their limits. Raises ClosedError before connect."""
         self._connected()
         if self._providers is None:
-            raise ClosedError("This client is not connected.", hint="Use it in `async with`, or call connect() first.")
+            raise not_connected("client")
         return self._providers
 
     def _typed_graph(self) -> Graph:
         self._connected()
         if self._graph is None:
-            raise ClosedError("This client is not connected.", hint="Use it in `async with`, or call connect() first.")
+            raise not_connected("client")
         if self._schema_trouble is not None:
             raise self._schema_trouble
         return self._graph
 
     def _connected(self) -> GraphStore:
         if self._store is None or self._report is not None:
-            raise ClosedError("This client is not connected.", hint="Use it in `async with`, or call connect() first.")
+            raise not_connected("client")
         if self._home is not None:
             self._home.check()
         return self._store
+
+
+def not_connected(what: str) -> ClosedError:
+    """Return the error for a client, or a memory, that is not open."""
+    return ClosedError(f"This {what} is not connected.", hint="Use it in `async with`, or call connect() first.")
 
 
 async def _schema_trouble(store: GraphStore) -> ConfigError | None:

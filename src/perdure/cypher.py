@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from perdure.errors import InputError, shorten
-from perdure.values import snapshot
+from perdure.values import check_text, snapshot
 
 Kind = Literal["space", "comment", "string", "quoted", "parameter", "word", "number", "symbol"]
 
@@ -82,10 +82,7 @@ def _parse(text: str) -> Statement:
         raise InputError("statement is empty.", hint="Pass Cypher such as 'MERGE (m:Message {id: $id})'.")
     if ends[:1] not in ([], said[-1:]):
         raise InputError("statement holds more than one statement.", hint="Submit them one by one.")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise InputError("statement holds half of a surrogate pair, which is not text.") from None
+    check_text(text, "statement")
     text = "".join(piece.text for index, piece in enumerate(pieces) if index not in ends)
     return Statement(text, frozenset(piece.name for piece in pieces if piece.kind == "parameter"))
 

@@ -24,6 +24,7 @@ from datetime import UTC, date, datetime, time
 from typing import Any, Literal, cast
 
 from perdure.errors import InputError, shorten
+from perdure.values import check_text
 
 Operator = Literal["eq", "ne", "gt", "gte", "lt", "lte", "in", "nin", "contains", "icontains"]
 Scalar = str | int | float | bool | None
@@ -114,7 +115,7 @@ def _parse_entry(key: object, value: Any, where: str, depth: int) -> Filter:
         raise InputError(
             f"{place} names the scope, which a filter cannot.", hint=f"Pass it as an argument: {key}=… beside filters."
         )
-    _check_text(key, place)
+    check_text(key, place)
     return _parse_value(key, value, place)
 
 
@@ -174,7 +175,7 @@ def _scalar(value: Any, where: str) -> Scalar:
     if isinstance(value, datetime | date | time):
         return iso(value)
     if isinstance(value, str):
-        return _check_text(str.__str__(value), where)
+        return check_text(str.__str__(value), where)
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int) and MIN_INT <= value <= MAX_INT:
@@ -187,14 +188,6 @@ def _scalar(value: Any, where: str) -> Scalar:
         f"{where} is {type(value).__name__}, which cannot be compared.",
         hint="Use text, a number of at most 64 bits, True, False, None, a date, a time or a datetime.",
     )
-
-
-def _check_text(text: str, where: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise InputError(f"{where} holds half of a surrogate pair, which is not text.") from None
-    return text
 
 
 def _all(parts: Sequence[Filter]) -> Filter:

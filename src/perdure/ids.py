@@ -3,8 +3,10 @@
 import os
 import threading
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from struct import Struct
 from time import time_ns
+from uuid import UUID
 
 _RANDOM_BITS = 74
 _RANDOM = (1 << _RANDOM_BITS) - 1
@@ -28,6 +30,13 @@ def uuid7() -> str:
     high, low = number >> 62, number & ((1 << 62) - 1)
     text = f"{high >> 12:012x}{0b10 << 62 | low:016x}"
     return f"{text[:8]}-{text[8:12]}-7{high & 0xFFF:03x}-{text[12:16]}-{text[16:]}"
+
+
+def uuid8(text: str) -> str:
+    """Return the UUID of version 8 (RFC 9562) that a text has, in every process: the first 128 bits of its SHA-256."""
+    number = int.from_bytes(sha256(text.encode()).digest()[:16])
+    number = number & ~(0xF << 76) | 0x8 << 76
+    return str(UUID(int=number & ~(0b11 << 62) | 0b10 << 62))
 
 
 def _random() -> int:

@@ -8,16 +8,17 @@ from typing import Any, Literal, NamedTuple, Self, Unpack, cast
 from weakref import WeakValueDictionary
 
 from perdure import ids
-from perdure.client import MemoryClient
+from perdure.client import MemoryClient, not_connected
 from perdure.errors import ClosedError, ConfigError, InputError, NotFoundError, shorten
 from perdure.filters import matches, parse
 from perdure.graph import checks
 from perdure.graph.memories import Memories, Written, of_record
 from perdure.graph.names import is_uuid
 from perdure.graph.scope import Scope, ScopeIds, check_id
+from perdure.graph.search import query_text
 from perdure.models import DeletionReport, MemoryEvent, MemoryRecord
 from perdure.pipelines.add import Adding
-from perdure.pipelines.messages import turns
+from perdure.pipelines.messages import MAX_CONTENT, turns
 from perdure.pipelines.search import Searching, Wanted
 from perdure.plain import encode
 from perdure.records import MAX_HITS, CloseReport
@@ -27,8 +28,6 @@ from perdure.settings import MemorySettings
 
 Wait = Literal["committed", "accepted"]
 PAGE = 200
-LONGEST_TEXT = 1_000_000
-LONGEST_QUERY = 100_000
 
 
 class _Parts(NamedTuple):
@@ -167,9 +166,7 @@ class Memory:
         only accepted is found once it is committed. Raises InputError before anything is done.
         """
         parts, whose = self._about(scope)
-        text = checks.filled("query", query)
-        if len(text) > LONGEST_QUERY:
-            raise InputError(f"query has {len(text)} characters, and at most {LONGEST_QUERY} are looked at.")
+        text = query_text(query)
         least = None if threshold is None else checks.share("threshold", threshold)
         most = checks.limit(limit, most=MAX_HITS)
         return await parts.searching.search(whose, Wanted(text, most, parse(filters), least, rerank, explain))
@@ -219,9 +216,7 @@ class Memory:
         Raises NotFoundError where there is none of this id in this scope, and InputError.
         """
         parts, whose = self._about(scope)
-        after = checks.filled("text", text)
-        if len(after) > LONGEST_TEXT:
-            raise InputError(f"text has {len(after)} characters, and at most {LONGEST_TEXT} are taken.")
+        after = checks.within("text", checks.filled("text", text), MAX_CONTENT)
         more = checks.plain_map("metadata", metadata)
         key = whose.key(check_id("id", id))
         async with self._changing.setdefault(key, asyncio.Lock()):
@@ -278,7 +273,7 @@ class Memory:
 
     def _connected(self) -> _Parts:
         if self._parts is None or self._closed:
-            raise ClosedError("This memory is not connected.", hint="Use it in `async with`, or call connect() first.")
+            raise not_connected("memory")
         return self._parts
 
 

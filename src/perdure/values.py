@@ -129,6 +129,17 @@ def _text_size(value: str, path: tuple[str | int, ...]) -> int:
         ) from None
 
 
+def check_text(value: object, where: str) -> str:
+    """Return a text as it is; raises InputError for what is none, or holds half of a surrogate pair."""
+    if not isinstance(value, str):
+        raise InputError(f"{where} should be text, not {type(value).__name__}.")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{where} holds half of a surrogate pair, which is not text.") from None
+    return value
+
+
 def _check_int(value: int, path: tuple[str | int, ...]) -> int:
     if MIN_INT <= value <= MAX_INT:
         return value

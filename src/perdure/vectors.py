@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from perdure.errors import ConfigError, InputError, shorten
 from perdure.filters import Condition, plain
 from perdure.records import MAX_HITS, VectorKind, VectorQuery, VectorRecord
-from perdure.values import snapshot
+from perdure.values import check_text, snapshot
 
 Vector = NDArray[np.float32]
 KINDS: tuple[VectorKind, ...] = get_args(VectorKind)
@@ -67,8 +67,8 @@ def _check_record(record: VectorRecord, dimension: int) -> VectorRecord:
     _check_kinds([record.kind])
     for name in NARROWING:
         _check_narrowing(getattr(record, name), name)
-    _check_text(record.text, f"the text of {where}")
-    _check_text(record.revision, f"the revision of {where}")
+    check_text(record.text, f"the text of {where}")
+    check_text(record.revision, f"the revision of {where}")
     return VectorRecord(
         owner=record.owner,
         id=record.id,
@@ -95,7 +95,7 @@ def check_query(query: VectorQuery, dimension: int) -> Vector | None:
     _check_kinds(query.kinds)
     for name in NARROWING:
         _check_narrowing(getattr(query, name), name)
-    _check_text(query.text, "text")
+    check_text(query.text, "text")
     if isinstance(query.limit, bool) or not 1 <= query.limit <= MAX_HITS:
         raise InputError(f"limit is {query.limit!r}, and it should be from 1 to {MAX_HITS}.")
     if query.vector is None:
@@ -194,13 +194,4 @@ def _check_name(value: object, name: str) -> None:
         raise InputError(f"{name} is {shorten(repr(value), 60)}, and it should be a text that is not blank.")
     if len(value) > MAX_NAME:
         raise InputError(f"{name} has {len(value)} characters, and at most {MAX_NAME} are taken.")
-    _check_text(value, name)
-
-
-def _check_text(value: object, where: str) -> None:
-    if not isinstance(value, str):
-        raise InputError(f"{where} should be text, not {type(value).__name__}.")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise InputError(f"{where} holds half of a surrogate pair, which is not text.") from None
+    check_text(value, name)

@@ -72,6 +72,12 @@ class Sides:
             while sorted(await self.found()) != sorted(texts):  # noqa: ASYNC110  no event tells that it can be found
                 await asyncio.sleep(0.02)
 
+    async def has_it(self, text):
+        """Return once what was accepted is on both sides."""
+        await self.memory.client.flush(20)
+        assert await self.texts() == [text]
+        await self.finds(text)
+
 
 @asynccontextmanager
 async def sides(**settings) -> AsyncIterator[Sides]:
@@ -105,9 +111,7 @@ async def test_the_graph_side_fails_and_has_it_later():
         assert again.results[0].event == "NONE"
         assert not again.complete
         both.graph.down = False
-        await both.memory.client.flush(20)
-        assert await both.texts() == ["I like tea"]
-        await both.finds("I like tea")
+        await both.has_it("I like tea")
 
 
 async def test_both_sides_fail_and_have_it_later():
@@ -118,9 +122,7 @@ async def test_both_sides_fail_and_have_it_later():
         assert [side.stored for side in result.sides.values()] == [False, False]
         assert all(side.retrying for side in result.sides.values())
         both.graph.down = both.vectors.down = False
-        await both.memory.client.flush(20)
-        assert await both.texts() == ["I like tea"]
-        await both.finds("I like tea")
+        await both.has_it("I like tea")
 
 
 async def test_both_sides_are_written_at_the_same_time():

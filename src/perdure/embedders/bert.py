@@ -5,18 +5,17 @@ The graph is small: it is written down here, in the few fields of ONNX's format 
 its place in the file, which onnxruntime maps into memory.
 """
 
-import json
 import struct
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from perdure.embedders.safetensors import Tensor
 
 FLOAT, INT32, INT64 = 1, 6, 7
 MICROSOFT = "com.microsoft"
 OPSETS = {"": 17, MICROSOFT: 1}
 IR_VERSION = 8
 EXTERNAL = 1
-LONGEST_HEADER = 1_000_000
 EPSILON = 1e-12
 
 Field = tuple[int, "int | float | str | bytes"]
@@ -29,35 +28,7 @@ class Shape(NamedTuple):
     heads: int
 
 
-class Weight(NamedTuple):
-    """Where a tensor of float32 stands in a safetensors file."""
-
-    shape: Sequence[int]
-    offset: int
-    length: int
-
-
-def weights_of(path: Path) -> dict[str, Weight]:
-    """Return what a safetensors file holds: a header's length, a header in JSON, and the numbers.
-
-    Raises OSError, or ValueError when it is no such file or its numbers are not float32.
-    """
-    with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        if length > LONGEST_HEADER:
-            raise ValueError(f"{path.name} is no safetensors file")
-        header: dict[str, dict[str, Any]] = json.loads(file.read(length))
-    start = 8 + length
-    return {
-        name: Weight(
-            entry["shape"], start + entry["data_offsets"][0], entry["data_offsets"][1] - entry["data_offsets"][0]
-        )
-        for name, entry in header.items()
-        if entry.get("dtype") == "F32"
-    }
-
-
-def model(file: str, weights: Mapping[str, Weight], shape: Shape) -> bytes:
+def model(file: str, weights: Mapping[str, Tensor], shape: Shape) -> bytes:
     """Return a BERT with mean pooling as an ONNX model over weights in a file of this name.
 
     It takes `ids` (texts x tokens), `positions` (tokens), `mask` (texts x tokens, 1 for what counts) and `parts`
@@ -67,7 +38,7 @@ def model(file: str, weights: Mapping[str, Weight], shape: Shape) -> bytes:
 
 
 class _Bert:
-    def __init__(self, weights: Mapping[str, Weight], shape: Shape) -> None:
+    def __init__(self, weights: Mapping[str, Tensor], shape: Shape) -> None:
         self._weights = dict(weights)
         self._shape = shape
         self._nodes: list[bytes] = []
@@ -75,7 +46,7 @@ class _Bert:
 
     def model(self, file: str) -> bytes:
         types = self._weights["embeddings.token_type_embeddings.weight"]
-        self._weights["first type"] = Weight(types.shape[1:], types.offset, types.length // types.shape[0])
+        self._weights["first type"] = types._replace(shape=types.shape[1:], length=types.length // types.shape[0])
         states = self._embedded()
         for number in range(self._shape.layers):
             states = self._layer(f"encoder.layer.{number}", states)
@@ -151,7 +122,7 @@ def _attribute(name: str, value: float) -> bytes:
     return _message((1, name), (2, value), (20, 1))
 
 
-def _tensor(name: str, weight: Weight, file: str) -> bytes:
+def _tensor(name: str, weight: Tensor, file: str) -> bytes:
     place = {"location": file, "offset": str(weight.offset), "length": str(weight.length)}
     return _message(
         *((1, size) for size in weight.shape),

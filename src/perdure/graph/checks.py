@@ -27,6 +27,13 @@ def filled(name: str, value: object) -> str:
     return text(name, value)
 
 
+def within(name: str, value: str, most: int) -> str:
+    """Return a text of at most so many characters."""
+    if len(value) > most:
+        raise InputError(f"{name} has {len(value)} characters, and at most {most} are taken.")
+    return value
+
+
 def optional(name: str, value: object) -> str | None:
     """Return a text or None."""
     return None if value is None else text(name, value)

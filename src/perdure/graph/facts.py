@@ -8,7 +8,7 @@ from perdure import ids
 from perdure.errors import NotFoundError, shorten
 from perdure.graph import checks
 from perdure.graph.entities import Entities
-from perdure.graph.names import MAX_NAME_LENGTH, name_key
+from perdure.graph.names import fact_names
 from perdure.graph.rows import properties, record
 from perdure.graph.scope import ScopeIds, check_id
 from perdure.graph.statements import load
@@ -46,10 +46,9 @@ class Facts(Entities):
             valid_from=start, valid_until=end, source=checks.optional("source", source), created_at=ids.now(),
             **whose.ids(),
         )  # fmt: skip
-        objects = [name_key(whose, fact.object)] if len(fact.object) <= MAX_NAME_LENGTH else []
         await self._graph.write(
             whose, TEXTS["add_fact"], lane=whose.owner, id=whose.key(fact.id), fact=properties(fact),
-            subjects=[name_key(whose, fact.subject)], objects=objects,
+            **fact_names(whose, fact.subject, fact.object),
         )  # fmt: skip
         return self._graph.recorded(fact)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from perdure.errors import InputError
 from perdure.graph import entities, facts, memories, reasoning, short_term, touched, users
-from perdure.graph.names import MAX_NAME_LENGTH, name_key
+from perdure.graph.names import fact_names, name_key
 from perdure.graph.rows import properties
 from perdure.graph.scope import Scope
 from perdure.graph.transfer import SUPERSEDED, records
@@ -88,8 +88,7 @@ class Importing:
                 given = {"source": whose.key(each.source), "target": whose.key(each.target)}
                 return await self._now(whose, entities.TEXTS["add_relationship"], each, "relationship", **given)
             case Fact():
-                objects = [name_key(whose, each.object)] if len(each.object) <= MAX_NAME_LENGTH else []
-                names = {"subjects": [name_key(whose, each.subject)], "objects": objects}
+                names = fact_names(whose, each.subject, each.object)
                 return await self._now(whose, facts.TEXTS["add_fact"], each, "fact", **names)
             case Preference():
                 return await self._now(whose, facts.TEXTS["add_preference"], each, "preference")

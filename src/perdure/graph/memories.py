@@ -9,8 +9,8 @@ from typing import Any
 
 from perdure import ids
 from perdure.graph.everybody import owners, take
-from perdure.graph.names import MAX_NAME_LENGTH, name_key
-from perdure.graph.rows import properties, record
+from perdure.graph.names import MAX_NAME_LENGTH, fact_names, name_key
+from perdure.graph.rows import kept, properties, record
 from perdure.graph.scope import Scope
 from perdure.graph.statements import load
 from perdure.graph.writing import Graph
@@ -105,9 +105,8 @@ class Memories:
     async def accept(self, whose: Scope, said: str) -> str:
         """Queue what was said, as one text, to be remembered later; return its name when it is accepted."""
         name = ids.uuid7()
-        entry = {**whose.ids(), "said": said, "taken_by": self._graph.identity, "taken_at": ids.now()}
-        kept = {key: value for key, value in entry.items() if value is not None}
-        given: dict[str, Any] = {"id": whose.key(name), "entry": {**kept, "public_id": name}}
+        entry = {**whose.ids(), "id": name, "said": said, "taken_by": self._graph.identity, "taken_at": ids.now()}
+        given: dict[str, Any] = {"id": whose.key(name), "entry": kept(entry)}
         await self._graph.queue(whose, TEXTS["accept"], lane=lane_of(whose), **given)
         return name
 
@@ -136,15 +135,15 @@ class Memories:
             accepted="" if accepted is None else whose.key(accepted),
         )
 
-    async def remember_again(self, whose: Scope, kept: ExportedMemory) -> None:
+    async def remember_again(self, whose: Scope, found: ExportedMemory) -> None:
         """Write what an export holds of a memory; one that is there stays as it is."""
-        own = kept.model_dump(include=set(MemoryRecord.model_fields))
-        extra = _extra(whose, kept.sort, kept.slot, kept.answer, kept.place)
+        own = found.model_dump(include=set(MemoryRecord.model_fields))
+        extra = _extra(whose, found.sort, found.slot, found.answer, found.place)
         given: dict[str, Any] = {
-            "id": whose.key(kept.id),
+            "id": whose.key(found.id),
             "memory": _timed({**properties(MemoryRecord(**own)), **extra}),
-            "mentions": _mentions(whose, kept.mentions),
-            "speakers": [_speaker_row(whose, kept.name)] if kept.name else [],
+            "mentions": _mentions(whose, found.mentions),
+            "speakers": [_speaker_row(whose, found.name)] if found.name else [],
         }
         await self._graph.write_now(whose, TEXTS["remember_again"], **given)
 
@@ -278,34 +277,29 @@ def _extra(
     whose: Scope, sort: str, slot: str | None, answer: str | None, place: tuple[str, int] | None
 ) -> dict[str, Any]:
     """Return the properties that are no part of the record."""
-    extra = {
-        "sort": sort,
-        "slot": None if slot is None else slot_key(whose, slot),
-        "answer": answer,
-        "place": None if place is None else place_text(place),
-    }
-    return {name: value for name, value in extra.items() if value is not None}
+    scoped = None if slot is None else slot_key(whose, slot)
+    return kept({"sort": sort, "slot": scoped, "answer": answer, "place": None if place is None else place_text(place)})
 
 
 def _mentions(whose: Scope, names: Sequence[str]) -> list[str]:
     return sorted({name_key(whose, name) for name in names if len(name) <= MAX_NAME_LENGTH})
 
 
-def _row(whose: Scope, written: Written, kept: Mapping[str, Any]) -> dict[str, Any]:
+def _row(whose: Scope, written: Written, memory: Mapping[str, Any]) -> dict[str, Any]:
     events = [] if written.event is None else [_event_row(whose, _event(whose, written, written.event))]
-    return {"id": whose.key(written.record.id), "memory": _timed(kept), "events": events}
+    return {"id": whose.key(written.record.id), "memory": _timed(memory), "events": events}
 
 
-def _timed(kept: Mapping[str, Any]) -> dict[str, Any]:
+def _timed(memory: Mapping[str, Any]) -> dict[str, Any]:
     """Return properties with the moment something was said as a number, too: what rankings read."""
-    return {**kept, "said": kept["observed_at"].timestamp()} if "observed_at" in kept else dict(kept)
+    return {**memory, "said": memory["observed_at"].timestamp()} if "observed_at" in memory else dict(memory)
 
 
 def _event(whose: Scope, written: Written, event: MemoryEventName) -> MemoryEvent:
-    kept = written.record
+    told = written.record
     return MemoryEvent(
-        id=written.moment, memory_id=kept.id, event=event, memory=kept.memory, previous=written.previous,
-        created_at=kept.updated_at, **whose.ids(),
+        id=written.moment, memory_id=told.id, event=event, memory=told.memory, previous=written.previous,
+        created_at=told.updated_at, **whose.ids(),
     )  # fmt: skip
 
 
@@ -315,14 +309,11 @@ def _event_row(whose: Scope, noted: MemoryEvent) -> dict[str, Any]:
 
 
 def _fact_row(whose: Scope, fact: Fact) -> dict[str, Any]:
-    objects = [name_key(whose, fact.object)] if len(fact.object) <= MAX_NAME_LENGTH else []
-    subjects = [name_key(whose, fact.subject)]
-    return {"id": whose.key(fact.id), "fact": properties(fact), "subjects": subjects, "objects": objects}
+    return {"id": whose.key(fact.id), "fact": properties(fact), **fact_names(whose, fact.subject, fact.object)}
 
 
 def _speaker_row(whose: Scope, name: str) -> dict[str, Any]:
-    ids_of = {key: value for key, value in whose.ids().items() if value is not None}
-    return {**ids_of, "id": whose.key(f"{scope_key(whose)}{name}"), "name": name}
+    return {**kept(whose.ids()), "id": whose.key(f"{scope_key(whose)}{name}"), "name": name}
 
 
 def _scope(node: Mapping[str, Any]) -> Scope:

@@ -4,6 +4,7 @@ import unicodedata
 from hashlib import sha256
 from uuid import UUID
 
+from perdure import ids
 from perdure.graph.scope import MAX_ID_LENGTH, Scope
 
 MAX_NAME_LENGTH = MAX_ID_LENGTH
@@ -20,12 +21,16 @@ def name_key(whose: Scope, name: str) -> str:
     return whose.key(word if len(word) <= MAX_NAME_LENGTH else sha256(word.encode()).hexdigest())
 
 
+def fact_names(whose: Scope, subject: str, stated: str) -> dict[str, list[str]]:
+    """Return the keys of the names that a fact is about; an object too long to be a name is none."""
+    objects = [name_key(whose, stated)] if len(stated) <= MAX_NAME_LENGTH else []
+    return {"subjects": [name_key(whose, subject)], "objects": objects}
+
+
 def entity_id(whose: Scope, kind: str, name: str) -> str:
     """Return the id that an entity of this type and name has in a scope, whoever adds it: a UUID of version 8."""
     text = "\0".join(["" if each is None else f"+{each}" for each in whose.ids().values()] + [kind, normal(name)])
-    number = int.from_bytes(sha256(text.encode()).digest()[:16])
-    number = number & ~(0xF << 76) | 0x8 << 76
-    return str(UUID(int=number & ~(0b11 << 62) | 0b10 << 62))
+    return ids.uuid8(text)
 
 
 def is_uuid(text: str) -> bool:

@@ -67,6 +67,10 @@ class Scope:
         """Return the parameters of the owner clause that every statement has."""
         return {"owner": self.owner, "agent_id": self.agent_id, "run_id": self.run_id}
 
+    def leaves(self, agent_id: str | None, run_id: str | None) -> bool:
+        """Return whether the ids that narrow leave in what belongs to an agent and a run of the owner."""
+        return self.agent_id in (None, agent_id) and self.run_id in (None, run_id)
+
     def refined(self, given: ScopeIds) -> "Scope":
         """Return this scope with more ids; raises InputError for one that it has with another value, and for no id."""
         if not given:

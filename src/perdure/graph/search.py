@@ -55,13 +55,19 @@ def question(  # noqa: PLR0913  the parts of a question
     **more: Any,
 ) -> Question:
     """Return a checked question; `where` are conditions of our own that hold beside a caller's `metadata`."""
-    text = checks.filled("query", query)
-    if len(text) > LONGEST_QUERY:
-        raise InputError(f"query has {len(text)} characters, and at most {LONGEST_QUERY} are looked at.")
+    text = query_text(query)
     ours = [Condition(key, "eq", value) for key, value in (where or {}).items() if value is not None]
     wanted = All((metadata, *ours)) if ours else metadata
     least = None if threshold is None else checks.share("threshold", threshold)
     return Question(kind, text, checks.limit(limit, most=MAX_HITS), least, wanted, **more)
+
+
+def query_text(query: object) -> str:
+    """Return the text of a query; raises InputError for a blank one, and for one that is too long."""
+    text = checks.filled("query", query)
+    if len(text) > LONGEST_QUERY:
+        raise InputError(f"query has {len(text)} characters, and at most {LONGEST_QUERY} are looked at.")
+    return text
 
 
 async def search(graph: Graph, whose: Scope, asked: Question) -> list[Hit[Any]]:

@@ -57,9 +57,9 @@ def text_of(kept: Record) -> str:
     """Return what is searched of a record."""
     match kept:
         case Message(name=name, content=content):
-            return f"{name}: {content}" if name else content
+            return spoken(name, content)
         case MemoryRecord(name=name, memory=memory):
-            return f"{name}: {memory}" if name else memory
+            return spoken(name, memory)
         case Entity(name=name, aliases=aliases, description=description):
             return "\n".join([", ".join([name, *aliases]), description or ""]).strip()
         case Fact(subject=subject, predicate=predicate, object=stated):
@@ -70,6 +70,11 @@ def text_of(kept: Record) -> str:
             return task
         case _:
             raise TypeError(type(kept).__name__)
+
+
+def spoken(name: str | None, text: str) -> str:
+    """Return what is searched of somebody's words: with whose they are, where that is known."""
+    return f"{name}: {text}" if name else text
 
 
 def metadata_of(kept: Record) -> Mapping[str, Any]:

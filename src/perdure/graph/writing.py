@@ -47,7 +47,7 @@ class Parent:
 
     def within(self, scope: Scope) -> bool:
         """Return whether the ids that narrow a scope match."""
-        return scope.agent_id in (None, self.agent_id) and scope.run_id in (None, self.run_id)
+        return scope.leaves(self.agent_id, self.run_id)
 
 
 class Known:

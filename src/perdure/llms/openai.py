@@ -4,7 +4,6 @@ import os
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from threading import Lock
 from typing import Any, cast
 
 import openai
@@ -19,6 +18,7 @@ from perdure.errors import (
     RateLimitError,
     shorten,
 )
+from perdure.runtime.once import Once
 from perdure.runtime.threads import Threads
 
 KEY_VARIABLE = "OPENAI_API_KEY"
@@ -53,27 +53,19 @@ class OpenAIServer:
                 "OpenAI wants a key, and there is none.",
                 hint=f"Set openai.api_key or {KEY_VARIABLE}; for a server of your own, openai.base_url.",
             )
-        self._make = partial(
-            AsyncOpenAI, api_key=key, base_url=address, timeout=timeout_seconds, max_retries=max_retries
-        )
         self._threads = threads
-        self._making = Lock()
-        self._client: AsyncOpenAI | None = None
+        self._client = Once(
+            partial(AsyncOpenAI, api_key=key, base_url=address, timeout=timeout_seconds, max_retries=max_retries)
+        )
 
     async def client(self) -> AsyncOpenAI:
         """Return the official client."""
-        return self._client or await self._threads.run(self._made)
+        return self._client.made or await self._threads.run(self._client)
 
     async def close(self) -> None:
         """Close its connections. Safe to call twice."""
-        if self._client is not None:
-            await self._client.close()
-
-    def _made(self) -> AsyncOpenAI:
-        with self._making:
-            if self._client is None:
-                self._client = self._make()
-            return self._client
+        if self._client.made is not None:
+            await self._client.made.close()
 
 
 class OpenAILanguageModel:

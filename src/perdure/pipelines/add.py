@@ -10,7 +10,7 @@ from perdure.errors import PerdureError, StoreUnavailableError, WriteFailed
 from perdure.graph.index import Index
 from perdure.graph.memories import Memories, Stored, Written, scope_key
 from perdure.graph.scope import Scope
-from perdure.graph.searchable import Found, text_of, vector_record
+from perdure.graph.searchable import Found, spoken, text_of, vector_record
 from perdure.pipelines import rules
 from perdure.pipelines.claims import Claim, Claims, Sides
 from perdure.pipelines.extract import extract
@@ -92,9 +92,9 @@ class Adding:
         await self._turns.take()
         scope = scope_key(whose)
         wanted = [id_of(each, scope) for each in found.statements]
-        texts = [f"{each.name}: {each.text}" if each.name else each.text for each in found.statements]
+        texts = [spoken(each.name, each.text) for each in found.statements]
         with self._claims.watching(scope) as seen:
-            vectors, stored = await both(self._embedded(texts), self._related(whose, found, wanted))
+            vectors, stored = await both(self._index.embedder.embed(texts), self._related(whose, found, wanted))
             await self._turns.take()
             decisions, relied = await self._decided(scope, found, {*wanted}, stored, seen)
             planned = plan(whose, found, decisions)
@@ -103,9 +103,6 @@ class Adding:
         sides = [own, *[await claim.settled() for claim in relied]]
         relations = [Relation(source=r.source, relation=r.relation, target=r.target) for r in found.relations]
         return AddResult(results=list(planned.results), relations=relations, sides=_worst(sides))
-
-    async def _embedded(self, texts: Sequence[str]) -> "NDArray[float32]":
-        return await self._index.embedder.embed(texts)
 
     async def _related(self, whose: Scope, found: Extracted, wanted: Sequence[str]) -> list[Stored]:
         """Return what is kept that the statements may repeat or contradict; nothing while the graph cannot say.
@@ -144,15 +141,13 @@ class Adding:
 
         Raises StoreUnavailableError when the graph does not take it in time: it stays queued.
         """
-        text = text_of(written.record)
-        [vector] = await self._embedded([text])
+        [vector] = await self._index.embedder.embed([text_of(written.record)])
         revision = ids.uuid7()
         receipt = await self._memories.remember(whose, [written], [], revision, None)
         graph = await self._graph_side(receipt)
         if graph.error is not None:
             raise graph.error
-        changed = Found(whose.key(written.record.id), "memory", written.record, revision)
-        await self._vector_side([vector_record(changed, text, vector)])
+        await self._vector_side([_findable(whose, written, revision, vector)])
 
     async def _write(
         self, whose: Scope, planned: Plan, vectors: "NDArray[float32]", claims: Sequence[Claim], accepted: str | None
@@ -167,8 +162,8 @@ class Adding:
             self._claims.lose(claims)
             raise
         self._claims.accept(claims, receipt)
-        if any(written.record.name for _, written in planned.added):
-            self.speakers.forget()
+        if names := {written.record.name for _, written in planned.added if written.record.name}:
+            self.speakers.heard(whose, names)
         sides = ON_ITS_WAY
         try:
             sides = await self._both(whose, planned, vectors, revision, receipt)
@@ -181,12 +176,8 @@ class Adding:
         self, whose: Scope, planned: Plan, vectors: "NDArray[float32]", revision: str, receipt: Receipt
     ) -> Sides:
         """Bring new memories to both sides at the same time; the one that fails has them later, if the graph has."""
-        found = [
-            (Found(whose.key(written.record.id), "memory", written.record, revision), vectors[number])
-            for number, written in planned.added
-        ]
-        records = [vector_record(each, text_of(each.record), vector) for each, vector in found]
-        states = {each.key: revision for each, _ in found}
+        records = [_findable(whose, written, revision, vectors[number]) for number, written in planned.added]
+        states = {whose.key(written.record.id): revision for _, written in planned.added}
         with self._index.bringing(states):
             graph, vector = await both(self._graph_side(receipt), self._vector_side(records))
         if graph.stored and vector.stored:
@@ -215,6 +206,12 @@ class Adding:
         except PerdureError as error:
             return Side(stored=False, error=error, retrying=True)
         return Side()
+
+
+def _findable(whose: Scope, written: Written, revision: str, vector: "NDArray[float32]") -> VectorRecord:
+    """Return what the vectors are to have of a memory."""
+    stored = Found(whose.key(written.record.id), "memory", written.record, revision)
+    return vector_record(stored, text_of(written.record), vector)
 
 
 def _unrelated(found: Extracted) -> Extracted:

@@ -12,6 +12,7 @@ from perdure.pipelines.mentions import MOST_NAMES
 from perdure.pipelines.recalled import said_anew
 from perdure.pipelines.statements import Extracted, Relation, Statement, Turn
 from perdure.protocols import LanguageModel
+from perdure.values import check_text
 
 PROMPT = (files("perdure.pipelines") / "prompts" / "extract.md").read_text(encoding="utf-8")
 """What a language model is told to do."""
@@ -72,10 +73,7 @@ def _check(heard: Sequence[Turn]) -> None:
             hint="Add them in parts, or with infer=False.",
         )
     for turn in heard:
-        try:
-            f"{turn.content}{turn.name}".encode()
-        except UnicodeEncodeError:
-            raise InputError("A message holds half of a surrogate pair, which is not text.") from None
+        check_text(f"{turn.content}{turn.name}", "A message")
 
 
 def _shown(number: int, turn: Turn) -> Mapping[str, object]:

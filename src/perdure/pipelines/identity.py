@@ -2,7 +2,8 @@
 
 import json
 import unicodedata
-from hashlib import sha256
+
+from perdure.ids import uuid8
 
 _ENDINGS = ".!,;:…。"
 """What may end a text and does not change what it says; a question mark does."""
@@ -24,9 +25,6 @@ def memory_id(scope_key: str, text: str, *, name: str | None = None) -> str:
     """Return the id of the memory of this text in this scope, said by somebody of this name or by nobody in particular.
 
     The same for texts of one normalised form, in every process: two that store one memory at the same time store it
-    once. It is a UUID of version 8 (RFC 9562), the first 128 bits of a SHA-256 with version and variant in their
-    places.
+    once.
     """
-    digest = sha256(json.dumps([scope_key, speaker(name), normalised(text)]).encode("ascii")).hexdigest()
-    variant = f"{int(digest[16], 16) & 0b0011 | 0b1000:x}"
-    return f"{digest[:8]}-{digest[8:12]}-8{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
+    return uuid8(json.dumps([scope_key, speaker(name), normalised(text)]))

@@ -12,7 +12,6 @@ KNOWN = {"role", "content", "name", "created_at", "metadata"}
 IGNORED = {"tool_calls", "tool_call_id", "function_call", "refusal", "audio", "annotations", "id"}
 """What messages of chat APIs carry besides, and nothing is remembered of."""
 MAX_CONTENT = 1_000_000
-Given = str | Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
 def turns(messages: object, observed_at: datetime, metadata: Mapping[str, Any]) -> tuple[Turn, ...]:
@@ -76,10 +75,7 @@ def _content(given: object) -> str:
         parts = cast("list[object]", given)
         texts = [_part(number, part) for number, part in enumerate(parts)]
         return _content("\n".join(text for text in texts if text))
-    content = checks.text("content", given)
-    if len(content) > MAX_CONTENT:
-        raise InputError(f"content has {len(content)} characters, and at most {MAX_CONTENT} are taken.")
-    return content
+    return checks.within("content", checks.text("content", given), MAX_CONTENT)
 
 
 def _part(number: int, part: object) -> str:

@@ -66,25 +66,25 @@ class _Planner:
 
     def _take(self, decision: Decision) -> None:
         earlier = decision.existing
+        previous = decision.replaces[-1].text if decision.replaces else None
         for old in decision.replaces:
             self._expire(old, decision)
         if earlier is None:
-            self._add(decision)
+            self._add(decision, previous)
         elif decision.memory != earlier:
             self._change(decision, earlier)
-        previous = decision.replaces[-1].text if decision.replaces else None
         if decision.event == "UPDATE" and earlier is not None:
             previous = earlier.text
         self._results.append(
             Remembered(id=decision.id, memory=decision.memory.text, event=decision.event, previous=previous)
         )
 
-    def _add(self, decision: Decision) -> None:
+    def _add(self, decision: Decision, previous: str | None) -> None:
         statement, number = decision.statement, self._numbers[id(decision.statement)]
         written = Written(
             self._record(decision),
             "SUPERSEDE" if decision.replaces else "ADD",
-            decision.replaces[-1].text if decision.replaces else None,
+            previous,
             slot=statement.slot,
             answer=statement.value,
             place=None if statement.role is None else (self._chat, number),

@@ -1,6 +1,7 @@
 """Whose words are remembered: known for a while, since every search asks."""
 
 from collections import OrderedDict
+from collections.abc import Collection
 from time import monotonic
 
 from perdure.graph.memories import Memories
@@ -28,6 +29,8 @@ class Speakers:
                 self._known.popitem(last=False)
         return found
 
-    def forget(self) -> None:
-        """Ask again."""
-        self._known.clear()
+    def heard(self, whose: Scope, names: Collection[str]) -> None:
+        """Take note of names that are added to a scope: they are known at once, and nothing is asked again for them."""
+        for scope, (since, found) in self._known.items():
+            if scope.owner == whose.owner and scope.leaves(whose.agent_id, whose.run_id):
+                self._known[scope] = (since, found.union(names))

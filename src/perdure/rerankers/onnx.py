@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import numpy as np
 
 from perdure.embedders.onnx import OnnxModel, tokenizer
 from perdure.errors import ConfigError
+from perdure.runtime.once import Once
 from perdure.runtime.threads import Threads
 
 MODELS = ("model.onnx", "onnx/model.onnx")
@@ -27,8 +27,7 @@ class OnnxCrossEncoder:
         self.name = f"cross-encoder:{directory}"
         self._directory = Path(directory).expanduser()
         self._threads = threads
-        self._loading = Lock()
-        self._loaded: tuple[Any, OnnxModel] | None = None
+        self._model = Once(self._read)
 
     async def prepare(self) -> None:
         """Read the model. Raises ConfigError when its files are not there, or are no model."""
@@ -51,12 +50,6 @@ class OnnxCrossEncoder:
         }
         given = {each: np.array(every[each], dtype=np.int64) for each in model.inputs}
         return model.run(given).reshape(len(texts), -1)[:, -1].tolist()
-
-    def _model(self) -> tuple[Any, OnnxModel]:
-        with self._loading:
-            if self._loaded is None:
-                self._loaded = self._read()
-            return self._loaded
 
     def _read(self) -> tuple[Any, OnnxModel]:
         found = [path for path in (self._directory / name for name in MODELS) if path.exists()]

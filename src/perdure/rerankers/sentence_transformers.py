@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from importlib import import_module
-from threading import Lock
 from typing import Any
 
 import numpy as np
 
+from perdure.runtime.once import Once
 from perdure.runtime.threads import Threads
 
 
@@ -18,24 +18,19 @@ class SentenceTransformersCrossEncoder:
         self._model_name = model
         self._device = device
         self._threads = threads
-        self._loading = Lock()
-        self._model: Any = None
+        self._model = Once(self._read)
 
     async def prepare(self) -> None:
         """Load the model, which may download it. No deadline holds for this."""
-        await self._threads.run(self._loaded)
+        await self._threads.run(self._model)
 
     async def rerank(self, query: str, texts: Sequence[str]) -> Sequence[float]:
         """Return a score for each text."""
         return await self._threads.run(self._score, query, texts)
 
     def _score(self, query: str, texts: Sequence[str]) -> list[float]:
-        scores = self._loaded().predict([(query, text) for text in texts], show_progress_bar=False)
+        scores = self._model().predict([(query, text) for text in texts], show_progress_bar=False)
         return np.asarray(scores, dtype=np.float64).tolist()
 
-    def _loaded(self) -> Any:
-        with self._loading:
-            if self._model is None:
-                library = import_module("sentence_transformers")
-                self._model = library.CrossEncoder(self._model_name, device=self._device)
-            return self._model
+    def _read(self) -> Any:
+        return import_module("sentence_transformers").CrossEncoder(self._model_name, device=self._device)
