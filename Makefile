@@ -40,7 +40,7 @@ check: $(VENV)/.check ## format, lint, types, import rules and the fast tests, i
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/lint-imports --config pyproject.toml > $(VENV)/lint-imports.log || { cat $(VENV)/lint-imports.log; exit 1; }
 	@$(BIN)/pyright --pythonpath $(BIN)/python
-	@$(BIN)/python -m pytest -q -m 'not neo4j and not slow' tests/unit tests/architecture
+	@$(BIN)/python -m pytest -q -n auto --hypothesis-profile=quick -m 'not neo4j and not slow' tests/unit tests/architecture
 
 format: $(VENV)/.check ## put the code into its form
 	@$(BIN)/ruff format --quiet .

@@ -17,6 +17,7 @@ HOW_TO_ENABLE = (
 SERVER = pytest.StashKey[str]()
 
 settings.register_profile("perdure", deadline=None, print_blob=True)
+settings.register_profile("quick", settings.get_profile("perdure"), max_examples=15)
 settings.load_profile("perdure")
 
 

@@ -67,7 +67,10 @@ async def test_buffered_submit_returns_without_awaiting_the_store(store, buffere
     """B2: while there is room, submit does not even give way to the event loop."""
     store.hold()
     async with buffered(write_mode=mode) as writer:
-        receipts = [runs_without_waiting(writer.submit(NOTE, {"n": n})) for n in range(10)]
+        receipts = []
+        for n in range(10):
+            receipts.append(runs_without_waiting(writer.submit(NOTE, {"n": n})))
+            await asyncio.sleep(0)  # in one turn of the loop they would share its millisecond
         await store.arrived()
         assert {receipt.state for receipt in receipts} == {"accepted"}
         assert store.committed == []

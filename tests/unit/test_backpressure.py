@@ -28,6 +28,7 @@ async def until_they_wait(writer, tasks):
     assert writer.pending == writer.stats().high_water
 
 
+@pytest.mark.slow
 @given(
     max_pending=st.integers(1, 6),
     producers=st.integers(1, 8),

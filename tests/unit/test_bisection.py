@@ -2,6 +2,7 @@
 
 from itertools import accumulate
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from perdure.writes.batch import split
 NOTE = "CREATE (:Note {n: $n})"
 
 
+@pytest.mark.slow
 @settings(max_examples=80)
 @given(
     count=st.integers(1, 40),

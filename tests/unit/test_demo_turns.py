@@ -234,6 +234,7 @@ def turns() -> Any:
     return load_turns(None, 32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["sync", "deferred"])
 async def test_what_a_turn_leaves_is_what_was_expected(turns: Any, mode: str) -> None:
     """M22: and a fact that was said anew is superseded when the agent settles it, in either mode."""
@@ -270,6 +271,7 @@ def conversation() -> Any:
     return load_turns(None, 50)
 
 
+@pytest.mark.slow
 async def test_what_is_asked_of_the_shipped_conversation_is_answered(conversation: Any) -> None:
     """The best hit of each question says it, and who said that and when."""
     settings = MemorySettings(store="memory://", memory={"write_mode": "deferred"})

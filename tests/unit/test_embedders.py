@@ -124,6 +124,7 @@ async def test_minilm_is_minilm():
     assert vectors[0] @ vectors[1] == pytest.approx(0.73786, abs=1e-4)
 
 
+@pytest.mark.slow
 @needs_minilm
 async def test_minilm_reads_the_first_256_tokens():
     """So that a megabyte costs no more than a page."""

@@ -27,6 +27,7 @@ def as_the_driver_takes_it(moment):
     return moment.astimezone(pytz.timezone(name) if name else pytz.FixedOffset(minutes))
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(MOMENTS)
 def test_a_datetime_is_sent_as_the_driver_would_send_it(moment):

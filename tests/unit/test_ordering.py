@@ -20,6 +20,7 @@ LINK = "MATCH (a:Thing {id: $a}), (b:Thing {id: $b}) CREATE (a)-[:NEXT]->(b)"
 FAULTS = {"fail": FakeGraphStore.fail, "lose": FakeGraphStore.lose_answers, "break": FakeGraphStore.break_adapter}
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(
     producers=st.lists(st.integers(1, 12), min_size=1, max_size=6),

@@ -112,6 +112,7 @@ async def test_new_writes_wait_until_there_is_room_behind_those_left(opened, sto
     assert store.values("n") == list(range(21))
 
 
+@pytest.mark.slow
 async def test_a_long_backlog_is_not_brought_into_memory_at_once(opened, store):
     """J3: of 2,000 writes left, no more than a few batches are held."""
     await left_behind(opened, store, 2000, max_pending=5000)

@@ -70,6 +70,7 @@ class Crowd:
         assert not self.room._waiting or not self.fits(self.room._waiting[0].size)
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(max_count=st.integers(1, 5), max_bytes=st.integers(10, 30), steps=STEPS)
 async def test_places_are_bounded_and_given_in_turn(max_count, max_bytes, steps):

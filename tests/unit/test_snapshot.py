@@ -68,6 +68,7 @@ def spoil(value):
         value.clear()
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(PARAMETERS)
 def test_a_snapshot_equals_what_was_given(parameters):
@@ -80,6 +81,7 @@ def test_a_snapshot_equals_what_was_given(parameters):
     assert size_again == size
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(PARAMETERS)
 def test_later_changes_do_not_reach_a_snapshot(parameters):
@@ -90,6 +92,7 @@ def test_later_changes_do_not_reach_a_snapshot(parameters):
     assert same(kept, before)
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(PARAMETERS)
 def test_the_size_counts_every_text_and_value(parameters):
@@ -99,6 +102,7 @@ def test_the_size_counts_every_text_and_value(parameters):
     assert size >= OVERHEAD * len(parameters)
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(PARAMETERS, KEYS, VALUES)
 def test_the_size_grows_with_what_is_added(parameters, key, value):

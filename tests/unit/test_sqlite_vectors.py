@@ -224,6 +224,7 @@ FILTERS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("many", [0, 1000])
 def test_looking_a_value_up_says_what_asking_each_would(many, monkeypatch):
     """P16: for few values and for many, one row at a time and together."""
