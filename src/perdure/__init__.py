@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     )
     from perdure.results import AddResult, MemoryHit, MemoryPage, Relation, Remembered, SearchResult, Side
     from perdure.settings import MemorySettings
+    from perdure.sync import SyncMemory, SyncMemoryClient
     from perdure.writes import BufferedWriter, Receipt
 
 __all__ = [
@@ -112,6 +113,8 @@ __all__ = [
     "StatementRejectedError",
     "StoreError",
     "StoreUnavailableError",
+    "SyncMemory",
+    "SyncMemoryClient",
     "ToolCall",
     "ToolStats",
     "Trace",
@@ -154,6 +157,8 @@ _HOMES = {
     "SearchResult": "results",
     "Session": "models",
     "Side": "results",
+    "SyncMemory": "sync",
+    "SyncMemoryClient": "sync",
     "ToolCall": "models",
     "ToolStats": "models",
     "Trace": "models",

@@ -45,19 +45,30 @@ async def uninterrupted(work: Awaitable[T]) -> T:
     return task.result()
 
 
-class Home:
-    """Remembers the running event loop and the process."""
+class Process:
+    """Remembers the process."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
         self._generation = _generation
 
     def check(self) -> None:
-        """Raise ConfigError when the caller is on another loop, on none, or in a forked child."""
+        """Raise ConfigError when the caller is in a forked child."""
         if self._generation != _generation:
             raise ConfigError(
                 "This client was connected before a fork.", hint="Make a new client in the child process."
             )
+
+
+class Home(Process):
+    """Remembers the running event loop and the process."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._loop = asyncio.get_running_loop()
+
+    def check(self) -> None:
+        """Raise ConfigError when the caller is on another loop, on none, or in a forked child."""
+        super().check()
         try:
             here = asyncio.get_running_loop() is self._loop
         except RuntimeError:
