@@ -141,6 +141,18 @@ async def test_both_sides_are_written_at_the_same_time():
         assert (await adding).complete
 
 
+async def test_what_both_sides_have_is_not_marked_as_still_to_be_indexed(tmp_path):
+    """P8: the next start has nothing to embed again."""
+    async with Memory(MemorySettings(data_dir=tmp_path, embedder=FakeEmbedder())) as memory:
+        await memory.client.graph.index.caught_up("")
+        assert (await memory.add("I like tea", **ADA)).complete
+    graph = EmbeddedGraphStore(tmp_path)
+    await graph.connect()
+    marks = await graph.read("MATCH (m:Memory) RETURN m.unindexed AS mark", {})
+    await graph.close()
+    assert marks == [{"mark": None}]
+
+
 async def test_an_add_whose_caller_leaves_is_whole():
     """P10: it is in the graph and found, or was never begun."""
     async with sides(limits={"store_seconds": 10}) as both:

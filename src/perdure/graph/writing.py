@@ -260,7 +260,7 @@ class Graph:
 def _named(scope: Scope, statement: str, parameters: dict[str, Any]) -> dict[str, Any]:
     """Return the parameters that a statement names, the owner's among them.
 
-    `now` is when it is run, and `revision` a text of its own for what it changes.
+    `now` is when it is run, and `revision` a text of its own for what it changes, where the caller has not made one.
     """
     names = parse(statement).parameters
     if "owner" not in names:
@@ -268,7 +268,7 @@ def _named(scope: Scope, statement: str, parameters: dict[str, Any]) -> dict[str
     given = {**parameters, **scope.narrowing()}
     if "now" in names:
         given["now"] = ids.now()
-    if "revision" in names:
+    if "revision" in names and "revision" not in given:
         given["revision"] = ids.uuid7()
     return {name: given[name] for name in names if name in given}
 
