@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from struct import Struct
 from time import time_ns
-from uuid import UUID
 
 _RANDOM_BITS = 74
 _RANDOM = (1 << _RANDOM_BITS) - 1
 _STEP = (1 << 32) - 1
 _WORDS = Struct("512Q")
+_VARIANTS = "89ab"
 _TICK = timedelta(microseconds=1)
 _lock = threading.Lock()
 _pool: list[int] = []
@@ -34,9 +34,9 @@ def uuid7() -> str:
 
 def uuid8(text: str) -> str:
     """Return the UUID of version 8 (RFC 9562) that a text has, in every process: the first 128 bits of its SHA-256."""
-    number = int.from_bytes(sha256(text.encode()).digest()[:16])
-    number = number & ~(0xF << 76) | 0x8 << 76
-    return str(UUID(int=number & ~(0b11 << 62) | 0b10 << 62))
+    found = sha256(text.encode()).hexdigest()
+    variant = _VARIANTS[int(found[16], 16) & 0b11]
+    return f"{found[:8]}-{found[8:12]}-8{found[13:16]}-{variant}{found[17:20]}-{found[20:32]}"
 
 
 def _random() -> int:

@@ -28,6 +28,7 @@ from perdure.settings import MemorySettings
 
 Wait = Literal["committed", "accepted"]
 PAGE = 200
+NOBODY = Scope()
 
 
 class _Parts(NamedTuple):
@@ -264,7 +265,7 @@ class Memory:
         """Return the parts, and whose memory a call is about: ids are trimmed, and one of the three is needed."""
         parts = self._connected()
         trimmed = {name: value.strip() if isinstance(value, str) else value for name, value in scope.items()}
-        whose = self._client.graph.scope(Scope(), cast("ScopeIds", trimmed))
+        whose = self._client.graph.scope(NOBODY, cast("ScopeIds", trimmed))
         if whose.user_id is None and whose.agent_id is None and whose.run_id is None:
             raise InputError(
                 "This call does not say whose memory it is about.", hint="Pass user_id, agent_id or run_id."

@@ -136,18 +136,22 @@ class Index:
         self._wake.set()
 
     @contextlib.contextmanager
-    def bringing(self, keys: Collection[str]) -> Generator[None]:
+    def bringing(self, keys: Sequence[str]) -> Generator[None]:
         """Have nothing taken for gone meanwhile that may be findable before it is in the graph."""
-        self._brought.update(list(keys))
+        self._brought.update(keys)
         try:
             yield
         finally:
-            self._brought -= Counter(list(keys))
+            for key in keys:
+                self._brought[key] -= 1
+                if not self._brought[key]:
+                    del self._brought[key]
 
     async def put(self, records: Sequence[VectorRecord]) -> None:
         """Make records findable at once, beside whatever else is to be indexed."""
-        self._newest_mark = ids.uuid7()
-        await self.vectors.upsert(records, mark=self._newest_mark if self._separate else None)
+        if self._separate:
+            self._newest_mark = ids.uuid7()
+        await self.vectors.upsert(records, mark=self._newest_mark or None)
 
     def is_put(self, kind: VectorKind, states: Mapping[str, str]) -> None:
         """Take note that records, by the keys of their nodes, are findable in these states, and are in the graph."""

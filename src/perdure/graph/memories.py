@@ -149,7 +149,7 @@ class Memories:
 
     async def note(self, whose: Scope, event: MemoryEvent) -> None:
         """Write what an export holds of a memory's history."""
-        row = _event_row(whose, event)
+        row = _event_row(whose, vars(event))
         await self._graph.write_now(whose, TEXTS["note"], id=row["id"], event=row)
 
     async def related(self, whose: Scope, memory_ids: Sequence[str], slots: Sequence[str]) -> list[Stored]:
@@ -199,7 +199,7 @@ class Memories:
     async def forget(self, whose: Scope, memory_id: str) -> bool:
         """Remove one memory, and note that in its history; return whether there was one."""
         event = MemoryEvent(id=ids.uuid7(), memory_id=memory_id, event="DELETE", created_at=ids.now(), **whose.ids())
-        given: dict[str, Any] = {"id": whose.key(memory_id), "event": _event_row(whose, event)}
+        given: dict[str, Any] = {"id": whose.key(memory_id), "event": _event_row(whose, vars(event))}
         return bool(await self._graph.write_now(whose, TEXTS["forget"], **given))
 
     async def forget_all(self, whose: Scope) -> DeletionReport:
@@ -286,7 +286,7 @@ def _mentions(whose: Scope, names: Sequence[str]) -> list[str]:
 
 
 def _row(whose: Scope, written: Written, memory: Mapping[str, Any]) -> dict[str, Any]:
-    events = [] if written.event is None else [_event_row(whose, _event(whose, written, written.event))]
+    events = [] if written.event is None else [_event_row(whose, _event(whose, written))]
     return {"id": whose.key(written.record.id), "memory": _timed(memory), "events": events}
 
 
@@ -295,17 +295,18 @@ def _timed(memory: Mapping[str, Any]) -> dict[str, Any]:
     return {**memory, "said": memory["observed_at"].timestamp()} if "observed_at" in memory else dict(memory)
 
 
-def _event(whose: Scope, written: Written, event: MemoryEventName) -> MemoryEvent:
+def _event(whose: Scope, written: Written) -> Mapping[str, Any]:
+    """Return the fields of the MemoryEvent that tells what becomes of a memory."""
     told = written.record
-    return MemoryEvent(
-        id=written.moment, memory_id=told.id, event=event, memory=told.memory, previous=written.previous,
-        created_at=told.updated_at, **whose.ids(),
-    )  # fmt: skip
+    return {
+        **whose.ids(), "id": written.moment, "memory_id": told.id, "event": written.event, "memory": told.memory,
+        "previous": written.previous, "created_at": told.updated_at,
+    }  # fmt: skip
 
 
-def _event_row(whose: Scope, noted: MemoryEvent) -> dict[str, Any]:
-    key = whose.key(f"{noted.memory_id}/{noted.id}")
-    return {**properties(noted), "id": key, "memory_key": whose.key(noted.memory_id)}
+def _event_row(whose: Scope, noted: Mapping[str, Any]) -> dict[str, Any]:
+    key = whose.key(f"{noted['memory_id']}/{noted['id']}")
+    return {**kept(noted), "id": key, "memory_key": whose.key(noted["memory_id"])}
 
 
 def _fact_row(whose: Scope, fact: Fact) -> dict[str, Any]:

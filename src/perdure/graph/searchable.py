@@ -1,6 +1,7 @@
 """What can be searched: what of each record its text is, and what filters may look at."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from perdure.graph.rows import record, trace_of
@@ -103,7 +104,10 @@ class Found(NamedTuple):
     @property
     def scope(self) -> Scope:
         """Whose it is."""
-        return Scope(self.record.tenant, self.record.user_id, self.record.agent_id, self.record.run_id)
+        return _scope(self.record.tenant, self.record.user_id, self.record.agent_id, self.record.run_id)
+
+
+_scope = lru_cache(maxsize=4096)(Scope)
 
 
 def found(kind: VectorKind, node: dict[str, Any]) -> Found:

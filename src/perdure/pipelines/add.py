@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from perdure import ids
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from numpy import float32
     from numpy.typing import NDArray
 
-STORED: Sides = {"vector": Side(), "graph": Side()}
+HAS_IT = Side()
+STORED: Sides = {"vector": HAS_IT, "graph": HAS_IT}
 ON_ITS_WAY: Sides = {"vector": Side(stored=False, retrying=True), "graph": Side(stored=False, retrying=True)}
 
 
@@ -144,7 +146,7 @@ class Adding:
         [vector] = await self._index.embedder.embed([text_of(written.record)])
         revision = ids.uuid7()
         receipt = await self._memories.remember(whose, [written], [], revision, None)
-        graph = await self._graph_side(receipt)
+        graph = await self._graph_side(receipt, monotonic())
         if graph.error is not None:
             raise graph.error
         await self._vector_side([_findable(whose, written, revision, vector)])
@@ -178,8 +180,11 @@ class Adding:
         """Bring new memories to both sides at the same time; the one that fails has them later, if the graph has."""
         records = [_findable(whose, written, revision, vectors[number]) for number, written in planned.added]
         states = {whose.key(written.record.id): revision for _, written in planned.added}
-        with self._index.bringing(states):
-            graph, vector = await both(self._graph_side(receipt), self._vector_side(records))
+        began = monotonic()
+        receipt.hurry()  # so that the graph is at it while the vectors are put
+        with self._index.bringing(list(states)):
+            vector = await self._vector_side(records)
+            graph = await self._graph_side(receipt, began)
         if graph.stored and vector.stored:
             self._index.is_put("memory", states)
         elif graph.stored or graph.retrying:
@@ -188,16 +193,16 @@ class Adding:
             await self._index.remove(whose.owner, "memory", [written.record.id for _, written in planned.added])
         return {"vector": vector, "graph": graph}
 
-    async def _graph_side(self, receipt: Receipt) -> Side:
+    async def _graph_side(self, receipt: Receipt, began: float) -> Side:
         limit = self._stores.deadline_seconds
         try:
-            await receipt.committed(limit)
+            await receipt.committed(None if limit is None else max(0.0, began + limit - monotonic()))
         except TimeoutError:
             late = StoreUnavailableError(f"The graph did not take it within {limit:g} s.", hint="It stays queued.")
             return Side(stored=False, error=late, retrying=True)
         except WriteFailed as failed:
             return Side(stored=False, error=failed.error if isinstance(failed.error, PerdureError) else failed)
-        return Side()
+        return HAS_IT
 
     async def _vector_side(self, records: Sequence[VectorRecord]) -> Side:
         try:
@@ -205,7 +210,7 @@ class Adding:
                 await self._stores.run(lambda: self._index.put(records))
         except PerdureError as error:
             return Side(stored=False, error=error, retrying=True)
-        return Side()
+        return HAS_IT
 
 
 def _findable(whose: Scope, written: Written, revision: str, vector: "NDArray[float32]") -> VectorRecord:
@@ -234,6 +239,6 @@ def _named(decisions: Sequence[Decision]) -> list[str]:
 def _worst(sides: Sequence[Sides]) -> Sides:
     """Return for each side the first of several that is not stored, or one that is."""
     return {
-        "vector": next((each["vector"] for each in sides if each and not each["vector"].stored), Side()),
-        "graph": next((each["graph"] for each in sides if each and not each["graph"].stored), Side()),
+        "vector": next((each["vector"] for each in sides if each and not each["vector"].stored), HAS_IT),
+        "graph": next((each["graph"] for each in sides if each and not each["graph"].stored), HAS_IT),
     }

@@ -109,7 +109,7 @@ def read_answer(text: str, model: str) -> Answer:
     """
     said = _THOUGHTS.sub("", text).strip()
     try:
-        return _checked(_answer_in(said))
+        return _checked(_answer_in(said), may_be_no_text="\\u" in said or not said.isascii())
     except _UnreadableError as error:
         shown = f" It begins {shorten(said[:200], 60)!r}." if said else ""
         raise ProviderOutputError(f"The answer of {model} {error}.{shown}", hint=error.hint) from None
@@ -163,9 +163,10 @@ def _without_trailing_commas(text: str) -> str:
     return text[:start] + _STRING_OR_COMMA.sub(lambda match: match[1] or "", text[start:])
 
 
-def _checked(value: Any) -> Answer:
+def _checked(value: Any, *, may_be_no_text: bool) -> Answer:
     try:
-        json.dumps(value, ensure_ascii=False).encode()
+        if may_be_no_text:
+            json.dumps(value, ensure_ascii=False).encode()
         return Answer.model_validate(value)
     except UnicodeEncodeError:
         raise _UnreadableError("holds half of a surrogate pair, which is not text") from None

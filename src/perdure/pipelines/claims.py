@@ -57,7 +57,7 @@ class Claims:
     """The claims of all scopes; a scope is a text."""
 
     def __init__(self) -> None:
-        self._open: defaultdict[str, list[Claim]] = defaultdict(list)
+        self._open: defaultdict[str, dict[Claim, None]] = defaultdict(dict)
         self._watching: defaultdict[str, list[list[Claim]]] = defaultdict(list)
 
     @contextmanager
@@ -77,7 +77,7 @@ class Claims:
     def claim(self, scope: str, memories: Iterable[Existing]) -> list[Claim]:
         """Claim memories, for all who decide from now on to see."""
         made = [Claim(scope, each) for each in memories]
-        self._open[scope].extend(made)
+        self._open[scope].update(dict.fromkeys(made))
         for seen in self._watching.get(scope, ()):
             seen.extend(made)
         return made
@@ -95,9 +95,8 @@ class Claims:
         self._release(claims)
 
     def _release(self, claims: Sequence[Claim]) -> None:
-        for scope in {claim.scope for claim in claims}:
-            left = [claim for claim in self._open[scope] if claim not in claims]
-            if left:
-                self._open[scope] = left
-            else:
-                del self._open[scope]
+        for claim in claims:
+            of_scope = self._open[claim.scope]
+            of_scope.pop(claim, None)
+            if not of_scope:
+                del self._open[claim.scope]

@@ -21,6 +21,8 @@ MAX_CHARACTERS = 100_000
 _ESCAPED = {ord(character): f"\\u{ord(character):04x}" for character in "<\x85\u2028\u2029"}
 """What could end the fence or a line, and JSON would leave as it is."""
 
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
 _ALSO_CALLED = {
     "lives in": "residence, location, current location, home city, city, city of residence, lives at, living in, home",
     "works at": "employer, workplace, company, works for",
@@ -78,7 +80,8 @@ def _check(heard: Sequence[Turn]) -> None:
 
 def _shown(number: int, turn: Turn) -> Mapping[str, object]:
     who = f"{turn.name} ({turn.role})" if turn.name else turn.role
-    return {"turn": number, "said": f"{turn.said_at:%A %Y-%m-%d %H:%M} UTC", "speaker": who, "text": turn.content}
+    said = f"{_DAYS[turn.said_at.weekday()]} {turn.said_at.isoformat(' ', 'minutes')[:16]} UTC"
+    return {"turn": number, "said": said, "speaker": who, "text": turn.content}
 
 
 # -- from the answer

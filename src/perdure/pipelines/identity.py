@@ -11,9 +11,14 @@ _ENDINGS = ".!,;:…。"
 
 def normalised(text: str) -> str:
     """Return the form in which equal texts are equal: NFKC, case folded, single spaces, no full stop at its end."""
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    words = " ".join(folded.split())
+    words = " ".join(_folded(text).split())
     return words.rstrip(_ENDINGS).rstrip() or words
+
+
+def _folded(text: str) -> str:
+    if text.isascii():  # which both forms leave as it is
+        return text.lower()
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
 def speaker(name: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from perdure import ids
@@ -52,10 +53,13 @@ class _Planner:
         self._found = found
         self._numbers = {id(statement): number for number, statement in enumerate(found.statements)}
         self._now = ids.now()
-        self._chat = ids.uuid7()
         self._written: list[Written] = []
         self._results: list[Remembered] = []
         self._added: list[tuple[int, Written]] = []
+
+    @cached_property
+    def _chat(self) -> str:
+        return ids.uuid7()
 
     def plan(self, decisions: Sequence[Decision]) -> Plan:
         for decision in decisions:

@@ -71,7 +71,7 @@ class _Known:
         answers = [self._memories[id_] for id_ in self._slots.get(statement.slot, ())]
         return sorted(answers, key=lambda memory: (memory.said_at, memory.id))
 
-    def new(self, statement: Statement) -> Existing:
+    def new(self, statement: Statement, *, expired: bool) -> Existing:
         """Return the memory that a statement becomes; one whose text was changed may have the id that is its due."""
         id_ = id_of(statement, self._scope_key)
         while id_ in self._memories:
@@ -83,6 +83,7 @@ class _Known:
             name=statement.name,
             slot=statement.slot,
             value=statement.value,
+            expired=expired,
             in_own_words=statement.role is not None,
         )
 
@@ -104,7 +105,7 @@ def _decide(statement: Statement, known: _Known) -> Decision:
         return _said_before(statement, same, replaces, outdated)
     if twins:
         return _merged(statement, twins)
-    memory = replace(known.new(statement), expired=outdated is not None)
+    memory = known.new(statement, expired=outdated is not None)
     return _kept(Decision("ADD", statement, memory, replaces=replaces, outdated=outdated))
 
 

@@ -1,17 +1,22 @@
 """Where code that is not ours is called: a model's library, a user's own function."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from types import TracebackType
 
 from perdure.errors import PerdureError, ProviderError, shorten
 
 
-@contextmanager
-def answering(who: str) -> Generator[None]:
+class answering:  # noqa: N801  a context manager, called as a function would be
     """Raise what goes wrong inside as a ProviderError of `who`, if it is not an error of ours already."""
-    try:
-        yield
-    except PerdureError:
-        raise
-    except Exception as error:
-        raise ProviderError(f"The {who} failed: {type(error).__name__}: {shorten(str(error), 200)}") from error
+
+    __slots__ = ("_who",)
+
+    def __init__(self, who: str) -> None:
+        self._who = who
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, trace: TracebackType | None) -> None:
+        if isinstance(error, Exception) and not isinstance(error, PerdureError):
+            what = f"{type(error).__name__}: {shorten(str(error), 200)}"
+            raise ProviderError(f"The {self._who} failed: {what}") from error

@@ -52,14 +52,19 @@ class Receipt:
         `timeout` is in seconds. Raises WriteFailed when the write failed for good, TimeoutError when it is neither
         committed nor failed in time (it stays queued), and ConfigError on another event loop than the writer's.
         """
+        self.hurry()
         if self.state in UNSETTLED:
-            self._hurry(self)
             async with asyncio.timeout(timeout):
                 while self.state in UNSETTLED:
                     await self._change()
         if self.error is not None:
             raise WriteFailed(self.entry.statement, self.error)
         return self
+
+    def hurry(self) -> None:
+        """Have the write committed without waiting for company; it need not be waited for. Raises as `committed`."""
+        if self.state in UNSETTLED:
+            self._hurry(self)
 
     async def accepted(self, timeout: float | None = None) -> "Receipt":  # noqa: ASYNC109  as committed
         """Wait until the write is accepted, as `submit` does, and return this receipt.
