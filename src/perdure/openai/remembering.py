@@ -1,0 +1,137 @@
+"""What memory does for the chat client: it is asked within a time, and told in the background."""
+
+import asyncio
+from functools import partial
+from typing import Any
+
+from perdure.errors import ClosedError, PerdureError, QueueFullError, shorten
+from perdure.memory import Memory
+from perdure.openai.turns import Turn
+from perdure.records import MAX_HITS
+from perdure.results import MemoryHit
+from perdure.runtime.tasks import Tasks
+from perdure.telemetry import WRITES
+
+SECONDS_FOR_ACCEPTING = 0.1
+"""How long an answer may be held up until its turn is in the journal: that takes a millisecond or two."""
+MOST_PENDING = 1_000
+"""Turns that wait in memory for a journal that takes nothing."""
+
+
+class Remembering:
+    """Asks and tells a memory, one that is lent or one that is opened when it is first needed.
+
+    Nothing that happens to the memory is raised: a turn's `memory` says so.
+    """
+
+    def __init__(self, memory: Memory, *, lent: bool, recall_timeout: float, recall_limit: int) -> None:
+        self._memory = memory
+        self._lent = lent
+        self._seconds = recall_timeout
+        self._limit = recall_limit
+        self._opening: asyncio.Task[Any] | None = None
+        self._tasks = Tasks()
+        self._open: set[Turn] = set()
+
+    async def recall(self, turn: Turn) -> None:
+        """Find memories for a turn, within the time that there is for it."""
+        for dropped in [each for each in self._open if each.dropped]:
+            self.end(dropped)
+        memory = turn.memory
+        if not self._limit:
+            return
+        if not turn.asked.query():
+            memory.status = "miss"
+            return
+        try:
+            search = self._tasks.start(self._search(turn), "perdure recall")
+        except ClosedError as error:
+            memory.status, memory.error = "failed", error
+            return
+        try:
+            await asyncio.wait({search}, timeout=self._seconds)
+        finally:
+            search.cancel()
+        if not search.done() or search.cancelled():
+            memory.status = "timeout"
+        elif error := search.exception():
+            memory.status, memory.error = "failed", error
+            _warn("nothing could be recalled", error)
+        else:
+            memory.hits = search.result()
+            memory.status = "hit" if memory.hits else "miss"
+
+    async def _search(self, turn: Turn) -> tuple[MemoryHit, ...]:
+        """Return what is found, without what the model reads in any case."""
+        memory = await self._opened()
+        read = turn.asked.texts()
+        most = min(self._limit + len(read), MAX_HITS)
+        found = await memory.search(turn.asked.query(), limit=most, **turn.whose)
+        new = [hit for hit in found.results if hit.memory.strip() not in read]
+        return tuple(new[: self._limit])
+
+    def expect(self, turn: Turn) -> None:
+        """Note a turn whose answer is on its way: what of it has come is remembered also when the rest never does."""
+        self._open.add(turn)
+
+    def end(self, turn: Turn) -> None:
+        """Begin to remember a turn. Safe to call again."""
+        self._open.discard(turn)
+        if turn.ended:
+            return
+        turn.ended = True
+        messages = turn.messages()
+        if not messages:
+            why = "The API failed before it answered." if turn.failed else "Nothing was said in words."
+            turn.memory.remembered, turn.memory.reason = "nothing", why
+        elif self._tasks.running >= MOST_PENDING:
+            self._failed(turn, QueueFullError(f"{MOST_PENDING} turns wait for a journal that takes nothing."))
+        elif self._tasks.closed:
+            self._failed(turn, ClosedError("The chat client is closed."))
+        else:
+            turn.memory.remembered = "pending"
+            turn.kept = self._tasks.start(self._keep(turn, messages), "perdure turn")
+            turn.kept.add_done_callback(partial(self._kept, turn))
+
+    async def settled(self, turn: Turn) -> None:
+        """End a turn, and wait a moment for the journal to have it."""
+        self.end(turn)
+        if turn.kept is not None and not turn.kept.done():
+            await asyncio.wait({turn.kept}, timeout=SECONDS_FOR_ACCEPTING)
+
+    async def _keep(self, turn: Turn, messages: list[dict[str, Any]]) -> None:
+        memory = await self._opened()
+        await memory.add(messages, wait="accepted", **turn.whose)
+        turn.memory.remembered = "accepted"
+
+    def _kept(self, turn: Turn, task: asyncio.Task[Any]) -> None:
+        error = ClosedError("The chat client was closed first.") if task.cancelled() else task.exception()
+        if error is not None:
+            self._failed(turn, error)
+
+    def _failed(self, turn: Turn, error: BaseException) -> None:
+        turn.memory.remembered, turn.memory.reason = "failed", str(error)
+        _warn("a turn is not remembered", error)
+
+    async def _opened(self) -> Memory:
+        """Return the memory; one of our own is opened first, and where that failed, it is tried anew."""
+        if self._lent:
+            return self._memory
+        opening = self._opening
+        if opening is None or (opening.done() and (opening.cancelled() or opening.exception())):
+            self._opening = opening = self._tasks.start(self._memory.connect(), "perdure open")
+        await asyncio.shield(opening)
+        return self._memory
+
+    async def close(self) -> None:
+        """Remember what is left, and close a memory of our own; one that is lent stays open. Safe to call again."""
+        for turn in list(self._open):
+            self.end(turn)
+        await self._tasks.close(self._memory.settings.memory.close_timeout_seconds)
+        if not self._lent:
+            await self._memory.close()
+
+
+def _warn(what: str, error: BaseException) -> None:
+    name = "" if isinstance(error, PerdureError) else f"{type(error).__name__}: "
+    WRITES.warning("%s: %s%s", what, name, shorten(str(error), 200))
