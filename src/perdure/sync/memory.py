@@ -23,6 +23,16 @@ class SyncMemory(Blocking[Memory]):
         super().__init__(Connection(memory, lender=client.connection if client else None), lambda: memory)
         self.settings = memory.settings
 
+    @property
+    def asynchronous(self) -> Memory:
+        """The memory that it calls; it belongs to an event loop in another thread."""
+        return self._where()
+
+    @property
+    def connection(self) -> Connection[Memory]:
+        """How it is called; not for applications."""
+        return self._connection
+
     @like(Memory.connect)
     def connect(self) -> Self:
         self._connection.connect()
