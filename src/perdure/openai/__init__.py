@@ -11,7 +11,7 @@ except ModuleNotFoundError as error:
         "perdure.openai needs the package 'openai'.", hint="Run: pip install 'perdure[openai]'"
     ) from error
 
-from perdure.openai.client import AsyncOpenAI
+from perdure.openai.client import AsyncOpenAI, OpenAI
 from perdure.openai.turns import TurnMemory
 
-__all__ = ["AsyncOpenAI", "TurnMemory"]
+__all__ = ["AsyncOpenAI", "OpenAI", "TurnMemory"]

@@ -10,8 +10,9 @@ from perdure.errors import InputError
 from perdure.graph.scope import NAMES, Scope, ScopeIds
 from perdure.openai.answered import Answer
 from perdure.openai.asked import Asked, Dialect
+from perdure.openai.blocking import SyncRemembering
 from perdure.openai.remembering import Remembering
-from perdure.openai.streams import AsyncStream
+from perdure.openai.streams import AsyncStream, Stream
 from perdure.openai.turns import Turn, TurnMemory
 
 Parser = Callable[[Any], Any]
@@ -89,6 +90,42 @@ class AsyncCalls(Calls):
             return AsyncStream(cast("openai.AsyncStream[Any]", answer), turn, self.remembering.settled)
         turn.answer.read(answer)
         self.remembering.end(turn)
+        return answer
+
+
+class SyncCalls(Calls):
+    """Such a resource, called."""
+
+    @property
+    def remembering(self) -> SyncRemembering:
+        """The client's."""
+        return self._client.remembering
+
+    def settle(self, turn: Turn) -> None:
+        """End a turn."""
+        if turn.whose:
+            self.remembering.settled(turn)
+
+    def asking(self, post: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the request, with memory around it."""
+
+        def ask(path: str, *, options: Mapping[str, Any], body: object = None, **how: Any) -> Any:
+            turn = self._begin(body)
+            if turn.whose:
+                self.remembering.recall(turn)
+            parser = reading(turn, options.get(PARSER), self._read)
+            response = post(path, body=turn.body(body), options={**options, PARSER: parser}, **how)
+            attach(response, turn.memory)
+            return response
+
+        return ask
+
+    def _read(self, turn: Turn, answer: Any) -> Any:
+        if isinstance(answer, openai.Stream):
+            self.remembering.expect(turn)
+            return Stream(cast("openai.Stream[Any]", answer), turn, self.remembering.settled)
+        turn.answer.read(answer)
+        self.remembering.settled(turn)
         return answer
 
 

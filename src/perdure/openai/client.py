@@ -7,8 +7,10 @@ import openai
 
 from perdure.errors import ConfigError, shorten
 from perdure.memory import Memory
+from perdure.openai.blocking import SyncRemembering
 from perdure.openai.remembering import Remembering
-from perdure.openai.resources import AsyncChat, AsyncResponses
+from perdure.openai.resources import AsyncChat, AsyncResponses, Chat, Responses
+from perdure.sync import SyncMemory
 
 # pyright: reportIncompatibleMethodOverride=false
 # pyright takes a cached_property for a method.
@@ -32,19 +34,18 @@ class AsyncOpenAI(openai.AsyncOpenAI):
     def __init__(
         self,
         *,
-        memory: Memory | Remembering | None = None,
+        memory: Memory | None = None,
         recall_timeout: float = RECALL_SECONDS,
         recall_limit: int = RECALL_LIMIT,
         **options: Any,
     ) -> None:
-        _check(memory, (Memory, Remembering), recall_timeout, recall_limit)
+        given: object = memory
+        _check(given, (Memory, Remembering), recall_timeout, recall_limit)
         super().__init__(**options)
         self.remembering = (
-            memory
-            if isinstance(memory, Remembering)
-            else Remembering(
-                memory or Memory(), lent=memory is not None, recall_timeout=recall_timeout, recall_limit=recall_limit
-            )
+            given
+            if isinstance(given, Remembering)
+            else Remembering(memory, recall_timeout=recall_timeout, recall_limit=recall_limit)
         )
         """What asks and tells the memory; not for applications."""
 
@@ -64,6 +65,56 @@ class AsyncOpenAI(openai.AsyncOpenAI):
             await super().close()
         finally:
             await self.remembering.close()
+
+    if not TYPE_CHECKING:  # the official signature is the one to see
+
+        def copy(self, **options: Any) -> Self:
+            """Return a client with other options, the same connection and the same memory."""
+            return super().copy(**options, _extra_kwargs={"memory": self.remembering})
+
+        with_options = copy
+
+
+class OpenAI(openai.OpenAI):
+    """The official client, with memory: AsyncOpenAI for code that does not await.
+
+    It takes what the official one takes, and a `memory`, a SyncMemory, which stays open; all else is as there.
+    """
+
+    def __init__(
+        self,
+        *,
+        memory: SyncMemory | None = None,
+        recall_timeout: float = RECALL_SECONDS,
+        recall_limit: int = RECALL_LIMIT,
+        **options: Any,
+    ) -> None:
+        given: object = memory
+        _check(given, (SyncMemory, SyncRemembering), recall_timeout, recall_limit)
+        super().__init__(**options)
+        self.remembering = (
+            given
+            if isinstance(given, SyncRemembering)
+            else SyncRemembering(memory, recall_timeout=recall_timeout, recall_limit=recall_limit)
+        )
+        """What asks and tells the memory; not for applications."""
+
+    @cached_property
+    def chat(self) -> Chat:
+        """The official `chat`, with memory."""
+        return Chat(self)
+
+    @cached_property
+    def responses(self) -> Responses:
+        """The official `responses`, with memory."""
+        return Responses(self)
+
+    def close(self) -> None:
+        """Remember what is left, and disconnect."""
+        try:
+            super().close()
+        finally:
+            self.remembering.close()
 
     if not TYPE_CHECKING:  # the official signature is the one to see
 

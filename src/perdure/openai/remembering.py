@@ -24,21 +24,26 @@ class Remembering:
     Nothing that happens to the memory is raised: a turn's `memory` says so.
     """
 
-    def __init__(self, memory: Memory, *, lent: bool, recall_timeout: float, recall_limit: int) -> None:
-        self._memory = memory
-        self._lent = lent
+    def __init__(self, memory: Memory | None, *, recall_timeout: float, recall_limit: int) -> None:
+        self._memory = memory or Memory()
+        self._lent = memory is not None
         self._seconds = recall_timeout
         self._limit = recall_limit
         self._opening: asyncio.Task[Any] | None = None
         self._tasks = Tasks()
         self._open: set[Turn] = set()
 
-    async def recall(self, turn: Turn) -> None:
-        """Find memories for a turn, within the time that there is for it."""
-        for dropped in [each for each in self._open if each.dropped]:
+    @property
+    def recalls(self) -> bool:
+        """Whether anything is looked for."""
+        return self._limit > 0
+
+    async def recall(self, turn: Turn, *, spent: float = 0.0) -> None:
+        """Find memories for a turn, within the time that there is for it, of which some seconds may be spent."""
+        for dropped in [each for each in list(self._open) if each.dropped]:
             self.end(dropped)
         memory = turn.memory
-        if not self._limit:
+        if not self.recalls:
             return
         if not turn.asked.query():
             memory.status = "miss"
@@ -46,17 +51,16 @@ class Remembering:
         try:
             search = self._tasks.start(self._search(turn), "perdure recall")
         except ClosedError as error:
-            memory.status, memory.error = "failed", error
+            self.not_recalled(turn, error)
             return
         try:
-            await asyncio.wait({search}, timeout=self._seconds)
+            await asyncio.wait({search}, timeout=max(0.0, self._seconds - spent))
         finally:
             search.cancel()
         if not search.done() or search.cancelled():
             memory.status = "timeout"
         elif error := search.exception():
-            memory.status, memory.error = "failed", error
-            _warn("nothing could be recalled", error)
+            self.not_recalled(turn, error)
         else:
             memory.hits = search.result()
             memory.status = "hit" if memory.hits else "miss"
@@ -85,9 +89,9 @@ class Remembering:
             why = "The API failed before it answered." if turn.failed else "Nothing was said in words."
             turn.memory.remembered, turn.memory.reason = "nothing", why
         elif self._tasks.running >= MOST_PENDING:
-            self._failed(turn, QueueFullError(f"{MOST_PENDING} turns wait for a journal that takes nothing."))
+            self.not_remembered(turn, QueueFullError(f"{MOST_PENDING} turns wait for a journal that takes nothing."))
         elif self._tasks.closed:
-            self._failed(turn, ClosedError("The chat client is closed."))
+            self.not_remembered(turn, ClosedError("The chat client is closed."))
         else:
             turn.memory.remembered = "pending"
             turn.kept = self._tasks.start(self._keep(turn, messages), "perdure turn")
@@ -107,9 +111,20 @@ class Remembering:
     def _kept(self, turn: Turn, task: asyncio.Task[Any]) -> None:
         error = ClosedError("The chat client was closed first.") if task.cancelled() else task.exception()
         if error is not None:
-            self._failed(turn, error)
+            self.not_remembered(turn, error)
 
-    def _failed(self, turn: Turn, error: BaseException) -> None:
+    def lose(self, error: BaseException) -> None:
+        """Say on every turn whose answer is on its way that it is lost."""
+        for turn in list(self._open):
+            self.not_remembered(turn, error)
+
+    def not_recalled(self, turn: Turn, error: BaseException) -> None:
+        """Say on a turn why nothing could be looked for."""
+        turn.memory.status, turn.memory.error = "failed", error
+        _warn("nothing could be recalled", error)
+
+    def not_remembered(self, turn: Turn, error: BaseException) -> None:
+        """Say on a turn why it is lost."""
         turn.memory.remembered, turn.memory.reason = "failed", str(error)
         _warn("a turn is not remembered", error)
 

@@ -1,0 +1,119 @@
+"""The same for code that does not await: memory is asked and told on the event loop of a SyncMemory."""
+
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from threading import Lock
+from time import monotonic
+from typing import Any
+
+from perdure.errors import ClosedError, PerdureError
+from perdure.openai.remembering import SECONDS_FOR_ACCEPTING, Remembering
+from perdure.openai.turns import Turn
+from perdure.runtime.home import Process
+from perdure.sync import SyncMemory
+
+
+class SyncRemembering:
+    """`Remembering`, called from any thread.
+
+    A memory that is not open yet is opened beside the completion, which waits for it no longer than for memories.
+    """
+
+    def __init__(self, memory: SyncMemory | None, *, recall_timeout: float, recall_limit: int) -> None:
+        self._memory = memory or SyncMemory()
+        self._lent = memory is not None
+        self._seconds = recall_timeout
+        self._remembering = Remembering(
+            self._memory.asynchronous, recall_timeout=recall_timeout, recall_limit=recall_limit
+        )
+        self._process: Process | None = None
+        self._lock = Lock()
+        self._opener = ThreadPoolExecutor(1, "perdure open")
+        self._opening: Future[None] | None = None
+        self._open = False
+        self._closed = False
+
+    def recall(self, turn: Turn) -> None:
+        """Find memories for a turn, within the time that there is for it."""
+        if not self._remembering.recalls:
+            return
+        started = monotonic()
+        try:
+            if self._opened(self._seconds):
+                self._run(lambda: self._remembering.recall(turn, spent=monotonic() - started))
+            else:
+                turn.memory.status = "timeout"
+        except PerdureError as error:
+            self._remembering.not_recalled(turn, error)
+
+    def expect(self, turn: Turn) -> None:
+        """Note a turn whose answer is on its way."""
+        self._remembering.expect(turn)
+
+    def settled(self, turn: Turn) -> None:
+        """End a turn, and wait a moment for the journal to have it. Safe to call again."""
+        if turn.ended:
+            return
+        try:
+            if self._opened(SECONDS_FOR_ACCEPTING) or not self._is_later(turn):
+                self._run(lambda: self._remembering.settled(turn))
+        except PerdureError as error:
+            self._remembering.not_remembered(turn, error)
+
+    def _is_later(self, turn: Turn) -> bool:
+        """Remember a turn when the memory is open, and return whether it is not."""
+        with self._lock:
+            if not self._open:
+                turn.memory.remembered = "pending"
+                self._opener.submit(self._late, turn)
+            return not self._open
+
+    def _late(self, turn: Turn) -> None:
+        """Remember a turn that had to wait, in the thread that opens the memory."""
+        try:
+            if self._opening is not None:
+                self._opening.result()
+            self._run(lambda: self._remembering.settled(turn))
+        except PerdureError as error:
+            self._remembering.not_remembered(turn, error)
+
+    def _opened(self, seconds: float) -> bool:
+        """Return whether the memory is open, after some seconds at most. Raises why it cannot be opened."""
+        self._process = self._process or Process()
+        self._process.check()
+        if self._open and not self._closed:
+            return True
+        with self._lock:
+            if self._closed:
+                raise ClosedError("The chat client is closed.")
+            opening = self._opening
+            if opening is None or (opening.done() and opening.exception()):
+                self._opening = opening = self._opener.submit(self._memory.connection.open)
+                opening.add_done_callback(self._is_open)
+        wait([opening], timeout=seconds)
+        if opening.done():
+            opening.result()
+        return opening.done()
+
+    def _is_open(self, opening: Future[None]) -> None:
+        if opening.exception() is None:
+            self._open = True
+
+    def _run(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._memory.connection.loop.run(work)
+
+    def close(self) -> None:
+        """Remember what is left, and close a memory of our own; one that is lent stays open. Safe to call again."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        self._opener.shutdown()
+        try:
+            if self._open:
+                self._run(self._remembering.close)
+        except ClosedError as error:  # of a memory that was lent, and closed before
+            self._remembering.lose(error)
+        finally:
+            if self._opening is not None and not self._lent:
+                self._memory.close()
