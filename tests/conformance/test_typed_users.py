@@ -133,3 +133,34 @@ async def test_an_export_is_whole_or_not_there(typed, tmp_path):
         await typed.ada.import_(tmp_path / "absent.jsonl")
     with pytest.raises(InputError):
         await typed.ada.export(path, agent_id="x")
+
+
+async def test_an_export_of_everybody_is_a_backup(typed, tmp_path):
+    """M25: everybody's records are in it, also of those who have nothing but their name, and go back to them."""
+    await asyncio.gather(live(typed.ada), live(typed.bob))
+    mine = typed.client.scope(tenant=typed.tenant)
+    await mine.users.upsert("eve", name="Eve")
+    before, steps = await typed.contents(), []
+    await typed.client.export(tmp_path / "all.jsonl", everybody=True, progress=lambda *step: steps.append(step))
+    assert [done for done, _ in steps] == list(range(1, steps[-1][1] + 1))
+    for name in ("ada", "bob", "eve"):
+        await mine.users.delete(name)
+    told = []
+    count = await typed.client.import_(tmp_path / "all.jsonl", progress=lambda *step: told.append(step))
+    assert told[-1] == (count, count)
+    assert await typed.contents() == before
+    assert (await mine.users.get("eve")).name == "Eve"
+    for attempt in (typed.ada.export(tmp_path / "x", everybody=True), typed.client.export("x", everybody=1)):
+        with pytest.raises(InputError):
+            await attempt
+
+
+async def test_nothing_is_written_of_a_file_that_is_damaged(typed, tmp_path):
+    """M25: the line is named, and what stands before it is not half of somebody's memory."""
+    await typed.ada.short_term.add_message("s", "user", "x")
+    path = tmp_path / "x.jsonl"
+    await typed.ada.export(path)
+    path.write_text(path.read_text() + '{"kind":"message"')
+    with pytest.raises(InputError, match=r"line 3 of .* is no record"):
+        await typed.bob.import_(path)
+    assert (await typed.bob.short_term.get_conversation("s")).messages == []

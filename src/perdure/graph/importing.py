@@ -9,7 +9,7 @@ from perdure.graph import entities, facts, memories, reasoning, short_term, touc
 from perdure.graph.names import fact_names, name_key
 from perdure.graph.rows import properties
 from perdure.graph.scope import Scope
-from perdure.graph.transfer import SUPERSEDED, records
+from perdure.graph.transfer import SUPERSEDED, Progress, records
 from perdure.graph.writing import Graph
 from perdure.models import (
     Entity,
@@ -39,13 +39,18 @@ class Importing:
         self._whose = whose
         self._messages: list[Message] = []
 
-    async def run(self, path: Path) -> int:
-        """Write a file's records, and return how many."""
+    async def run(self, path: Path, told: Progress | None = None) -> int:
+        """Write a file's records, and return how many; nothing is written of a file that is no export throughout."""
         if self._whose is not None and (self._whose.agent_id or self._whose.run_id):
             raise InputError("An import is an owner's.", hint="Leave agent_id and run_id out.")
+        total = 0
+        async for _ in records(path):
+            total += 1
         count = 0
         async for _, each in records(path):
             count += 1
+            if told is not None:
+                told(count, total)
             if isinstance(each, Message):
                 await self._gather(each)
                 continue

@@ -1,6 +1,7 @@
 """All of an owner's memory as a file, one record a line, and back: as records, so that any store can take them."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -34,6 +35,7 @@ from perdure.plain import decode, encode
 TEXTS = load("transfer")
 FORMAT = {"perdure": "memory", "format": 1}
 Exported = Record | User
+Progress = Callable[[int, int], object]
 KINDS: Mapping[str, tuple[type[Exported], str]] = {
     "entity": (Entity, TEXTS["entities"]),
     "relationship": (Relationship, TEXTS["relationships"]),
@@ -57,28 +59,45 @@ READERS: Mapping[str, Callable[[dict[str, Any]], Exported]] = {
 }  # fmt: skip
 
 
-async def export(graph: Graph, whose: Scope, path: Path) -> int:
-    """Write an owner's records to a file, and return how many; nothing of it is there when that fails."""
-    if whose.agent_id is not None or whose.run_id is not None:
+async def export(graph: Graph, owners: Sequence[Scope], path: Path, told: Progress | None = None) -> int:
+    """Write the records of owners to a file, and return how many; nothing of it is there when that fails."""
+    if any(whose.agent_id is not None or whose.run_id is not None for whose in owners):
         raise InputError("An export holds all of an owner.", hint="Leave agent_id and run_id out.")
-    await graph.settled(whose.owner)
     written = path.with_name(f"{path.name}.part")
-    count = 0
+    count = step = 0
     try:
         async with await anyio.open_file(written, "w", encoding="utf-8") as file:
             await file.write(f"{encode(FORMAT)}\n")
-            for kind, (model, statement) in KINDS.items():
-                rows = await _rows(graph, whose, kind, statement)
-                read = READERS.get(kind) or partial(record, model)
-                lines = [encode({"kind": kind, **_fields(read({**row, **row["n"]}))}) for row in rows]
-                await file.write("".join(f"{line}\n" for line in lines))
-                count += len(lines)
+            for whose in owners:
+                await graph.settled(whose.owner)
+                for kind in KINDS:
+                    lines = await _lines(graph, whose, kind)
+                    await file.write("".join(f"{line}\n" for line in lines))
+                    count, step = count + len(lines), step + 1
+                    if told is not None:
+                        told(step, len(owners) * len(KINDS))
         await anyio.Path(written).rename(path)
     except BaseException:
         with anyio.CancelScope(shield=True):
             await anyio.Path(written).unlink(missing_ok=True)
         raise
     return count
+
+
+async def everybody(graph: Graph) -> list[Scope]:
+    """Return every owner of anything that an export holds."""
+    rows = await graph.for_everybody(TEXTS["owners"], {})
+    owners = [json.loads(row["owner"]) for row in rows]
+    noted = await graph.for_everybody(TEXTS["noted_users"], {})
+    known = dict.fromkeys([*((tenant, user) for tenant, user in owners), *((r["tenant"], r["user_id"]) for r in noted)])
+    return [Scope(tenant=tenant, user_id=user_id) for tenant, user_id in known]
+
+
+async def _lines(graph: Graph, whose: Scope, kind: str) -> list[str]:
+    model, statement = KINDS[kind]
+    read = READERS.get(kind) or partial(record, model)
+    rows = await _rows(graph, whose, kind, statement)
+    return [encode({"kind": kind, **_fields(read({**row, **row["n"]}))}) for row in rows]
 
 
 async def _rows(graph: Graph, whose: Scope, kind: str, statement: str) -> list[dict[str, Any]]:

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Unpack
 
+from perdure.errors import InputError
+from perdure.graph import checks
 from perdure.graph.context import context
 from perdure.graph.importing import Importing
 from perdure.graph.long_term import LongTermMemory
@@ -11,7 +13,8 @@ from perdure.graph.reasoning import ReasoningMemory
 from perdure.graph.scope import Scope, ScopeIds
 from perdure.graph.short_term import ShortTermMemory
 from perdure.graph.statements import load
-from perdure.graph.transfer import export
+from perdure.graph.transfer import Progress, export
+from perdure.graph.transfer import everybody as owners
 from perdure.graph.users import Users
 from perdure.graph.writing import Graph
 
@@ -73,24 +76,38 @@ class TypedMemory:
         rows = await graph.read(graph.scope(self._bound, scope), TEXTS["counts"])
         return dict.fromkeys(COUNTED, 0) | {row["kind"]: row["count"] for row in rows}
 
-    async def export(self, path: str | Path, **scope: Unpack[ScopeIds]) -> int:
+    async def export(
+        self,
+        path: str | Path,
+        *,
+        everybody: bool = False,
+        progress: Progress | None = None,
+        **scope: Unpack[ScopeIds],
+    ) -> int:
         """Write all of an owner's memory to a file of JSON Lines, and return how many records that is.
 
-        What this client has queued is committed first. The file is there as a whole or not at all. Raises InputError
-        for `agent_id` and `run_id`, and OSError when the file cannot be written.
+        With `everybody`, and then without a scope, all of all owners' memory, as a backup is. What this client has
+        queued is committed first. The file is there as a whole or not at all. `progress` is told how many steps are
+        done, and of how many. Raises InputError for `agent_id` and `run_id`, and OSError when the file cannot be
+        written.
         """
         graph = self._where()
-        return await export(graph, graph.scope(self._bound, scope), Path(path))
+        if checks.flag("everybody", everybody):
+            if self._bound.given or any(scope.values()):
+                raise InputError("Everybody's memory has no scope.", hint="Leave the ids out, or everybody.")
+            return await export(graph, await owners(graph), Path(path), progress)
+        return await export(graph, [graph.scope(self._bound, scope)], Path(path), progress)
 
-    async def import_(self, path: str | Path, **scope: Unpack[ScopeIds]) -> int:
+    async def import_(self, path: str | Path, *, progress: Progress | None = None, **scope: Unpack[ScopeIds]) -> int:
         """Write what `export` wrote, under its ids, and return how many records that is.
 
         With a scope it becomes that owner's; without, it belongs to whom it belonged to. What is there already stays
-        as it is, so an import that was interrupted can be repeated. Raises InputError for a file that is no export.
+        as it is, so an import that was interrupted can be repeated. `progress` is told how many records are done, and
+        of how many. Raises InputError, before anything is written, for a file that is no export.
         """
         graph = self._where()
         whose = graph.scope(self._bound, scope) if self._bound.given or scope else None
-        return await Importing(graph, whose).run(Path(path))
+        return await Importing(graph, whose).run(Path(path), progress)
 
     def scope(self, **scope: Unpack[ScopeIds]) -> "TypedMemory":
         """Return a view of this memory whose calls are all about these ids; a call may add to them, not change them.

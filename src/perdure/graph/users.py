@@ -113,4 +113,4 @@ class Users:
     async def export(self, user_id: str, path: str | Path, *, tenant: str | None = None) -> int:
         """Write everything that belongs to a user to a file, as `client.export` does; return how many records."""
         _, own = self._whose(user_id, tenant)
-        return await export(self._graph, own, Path(path))
+        return await export(self._graph, [own], Path(path))
