@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from breakable import Graph, Network, looking_at, network_to
+from chat_api import ChatAPI
+from doors import DOORS, at
 
 HERE = Path(__file__).parent
 
@@ -84,3 +86,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.neo4j)
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.filterwarnings(DRIVERS_SOCKET))
+
+
+@pytest.fixture
+def api() -> Iterator[ChatAPI]:
+    """A server that speaks OpenAI's API."""
+    with ChatAPI().running() as running:
+        yield running
+
+
+@pytest.fixture(params=DOORS, ids=lambda door: door.name)
+def door(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The blocking chat client, and the asynchronous one."""
+    with at(request.param()) as one:
+        yield one

@@ -79,10 +79,14 @@ class Remembering:
         self._open.add(turn)
 
     def end(self, turn: Turn) -> None:
-        """Begin to remember a turn. Safe to call again."""
-        self._open.discard(turn)
+        """Begin to remember a turn; where no event loop runs, the next call does so. Safe to call again."""
         if turn.ended:
             return
+        if not _on_a_loop():
+            turn.dropped = True
+            self._open.add(turn)
+            return
+        self._open.discard(turn)
         turn.ended = True
         messages = turn.messages()
         if not messages:
@@ -145,6 +149,14 @@ class Remembering:
         await self._tasks.close(self._memory.settings.memory.close_timeout_seconds)
         if not self._lent:
             await self._memory.close()
+
+
+def _on_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _warn(what: str, error: BaseException) -> None:
