@@ -7,7 +7,7 @@ import sys
 import tomllib
 
 import pytest
-from pages import ROOT, name_of
+from pages import ROOT, blocks, name_of
 
 import docs_site
 import perdure
@@ -57,6 +57,17 @@ def test_a_file_that_is_no_page_is_shown_on_one():
     path = ROOT / "examples" / "remembering.py"
     assert str(docs_site.place(path)) == "examples/remembering.py.md"
     assert path.read_text(encoding="utf-8").rstrip() in docs_site.shown(path)
+
+
+def test_the_house_in_contributing_is_the_one_that_the_linter_holds():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    layers = [layer.replace("perdure.", "").split(" : ") for layer in contracts[0]["layers"]]
+    drawn = next(block for block in blocks(ROOT / "CONTRIBUTING.md") if block.text.startswith("cli "))
+    assert [sorted(line.split("  ")[0].split()) for line in drawn.text.splitlines()] == [
+        sorted(each) for each in layers
+    ]
 
 
 def build(root):
