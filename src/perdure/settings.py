@@ -199,7 +199,7 @@ class OpenAISection(Explained):
 class LimitsSection(Explained):
     """How much of each kind of work goes on at the same time, and how long one call may take."""
 
-    language_model_concurrency: PositiveInt = 64
+    language_model_concurrency: PositiveInt = 256
     """Calls of the language model at the same time; as many threads, if it is a plain function."""
     language_model_seconds: PositiveSeconds = 60.0
     """How long one of them may take before ProviderTimeoutError."""

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from perdure import InputError, NotFoundError
+from perdure.pipelines.planning import STATEMENTS_AT_A_TIME
 
 MONDAY = datetime(2024, 5, 6, 9, tzinfo=UTC)
 
@@ -187,6 +188,24 @@ async def test_what_is_only_accepted_is_remembered_in_the_background(kept):
     assert await kept.texts() == await kept.found("tea") == ["I like tea"]
     rows = await kept.graph.store.read("MATCH (t:ToRemember {owner: $o}) RETURN count(t) AS n", {"o": owner(kept)})
     assert rows == [{"n": 0}]
+
+
+@pytest.mark.parametrize("wait", ["committed", "accepted"])
+async def test_a_long_list_is_one_conversation_in_which_each_thing_is_known_once(kept, wait):
+    """P6, P7: whatever number of statements is dealt with at a time."""
+    said = ["I live in Porto.", *[f"number {n}" for n in range(2 * STATEMENTS_AT_A_TIME)], "i live in porto"]
+    messages = [{"role": "user", "content": text} for text in [*said, "I live in Lisbon."]]
+    result = await kept.memory.add(messages, wait=wait, **kept.ada)
+    assert await kept.memory.flush(60)
+    if wait == "committed":
+        assert [event for event, _ in events(result)] == ["ADD"] * (len(said) - 1) + ["NONE", "SUPERSEDE"]
+    assert await kept.texts(limit=1000) == [*said[1:-1], "I live in Lisbon."]
+    places = await kept.graph.store.read(
+        "MATCH (m:Memory {owner: $o}) RETURN count(DISTINCT m.place) AS places", {"o": owner(kept)}
+    )
+    assert places == [{"places": len(said)}]
+    left = await kept.graph.store.read("MATCH (t:ToRemember {owner: $o}) RETURN count(t) AS n", {"o": owner(kept)})
+    assert left == [{"n": 0}]
 
 
 async def test_searching_narrows_by_filters_threshold_and_limit(kept):

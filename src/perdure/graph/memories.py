@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from perdure import ids
 from perdure.graph.everybody import owners, take
@@ -96,6 +96,14 @@ class Written:
     moment: str = field(default_factory=ids.uuid7)
 
 
+class Accepted(NamedTuple):
+    """What was accepted before and is remembered now."""
+
+    name: str
+    done: bool
+    """Whether this is the last of it."""
+
+
 class Memories:
     """Reads and writes remembered statements, for one scope a call."""
 
@@ -116,11 +124,11 @@ class Memories:
         return [(_scope(row), row["public_id"], row["said"]) for row in rows]
 
     async def remember(
-        self, whose: Scope, written: Sequence[Written], facts: Sequence[Fact], revision: str, accepted: str | None
+        self, whose: Scope, written: Sequence[Written], facts: Sequence[Fact], revision: str, accepted: Accepted | None
     ) -> Receipt:
-        """Queue all of one call, to be in the graph as a whole or not at all; return when it is accepted.
+        """Queue all of this, to be in the graph as a whole or not at all; return when it is accepted.
 
-        `accepted` is the name under which what was said was accepted before; it is done with.
+        What is `accepted` is kept only if it is still to be remembered.
         """
         speakers = {each.record.name for each in written if each.changes is None and each.record.name}
         return await self._graph.queue(
@@ -132,7 +140,8 @@ class Memories:
             facts=[_fact_row(whose, fact) for fact in facts],
             speakers=[_speaker_row(whose, name) for name in sorted(speakers)],
             revision=revision,
-            accepted="" if accepted is None else whose.key(accepted),
+            accepted="" if accepted is None else whose.key(accepted.name),
+            done=accepted is not None and accepted.done,
         )
 
     async def remember_again(self, whose: Scope, found: ExportedMemory) -> None:

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 from perdure import ids
 from perdure.errors import PerdureError, StoreUnavailableError, WriteFailed
 from perdure.graph.index import Index
-from perdure.graph.memories import Memories, Stored, Written, scope_key
+from perdure.graph.memories import Accepted, Memories, Stored, Written, scope_key
 from perdure.graph.scope import Scope
 from perdure.graph.searchable import Found, spoken, text_of, vector_record
 from perdure.pipelines import rules
 from perdure.pipelines.claims import Claim, Claims, Sides
 from perdure.pipelines.extract import extract
 from perdure.pipelines.inbox import Inbox
-from perdure.pipelines.planning import Plan, existing_of, plan
+from perdure.pipelines.planning import Plan, existing_of, in_parts, plan
 from perdure.pipelines.resolve import id_of, resolve
 from perdure.pipelines.speakers import Speakers
 from perdure.pipelines.statements import Decision, Existing, Extracted, Turn
 from perdure.protocols import LanguageModel
 from perdure.records import VectorRecord
-from perdure.results import AddResult, Relation, Side
+from perdure.results import AddResult, Relation, Remembered, Side
 from perdure.runtime.limits import Pool
 from perdure.runtime.tasks import Tasks
 from perdure.runtime.together import both
@@ -90,21 +90,34 @@ class Adding:
         return found
 
     async def keep(self, whose: Scope, found: Extracted, accepted: str | None = None) -> AddResult:
-        """Decide what is new, and write it; `accepted` is the name under which it was accepted before."""
+        """Decide what is new, and write it; `accepted` is the name under which it was accepted before.
+
+        Many statements are decided and written a part at a time: each part is in the graph as a whole or not at all.
+        """
         await self._turns.take()
-        scope = scope_key(whose)
-        wanted = [id_of(each, scope) for each in found.statements]
-        texts = [spoken(each.name, each.text) for each in found.statements]
-        with self._claims.watching(scope) as seen:
-            vectors, stored = await both(self._index.embedder.embed(texts), self._related(whose, found, wanted))
-            await self._turns.take()
-            decisions, relied = await self._decided(scope, found, {*wanted}, stored, seen)
-            planned = plan(whose, found, decisions)
-            claims = self._claims.claim(scope, _changed(decisions))
-        own = await self._write(whose, planned, vectors, claims, accepted)
-        sides = [own, *[await claim.settled() for claim in relied]]
+        scope, chat = scope_key(whose), ids.uuid7()
+        embedding = self._index.embedder.embed([spoken(each.name, each.text) for each in found.statements])
+        vectors: NDArray[float32] | None = None
+        results: list[Remembered] = []
+        sides: list[Sides] = []
+        for part in in_parts(found):
+            wanted = [id_of(each, scope) for each in part.found.statements]
+            with self._claims.watching(scope) as seen:
+                related = self._related(whose, part.found, wanted)
+                if vectors is None:
+                    vectors, stored = await both(embedding, related)
+                else:
+                    stored = await related
+                await self._turns.take()
+                decisions, relied = await self._decided(scope, part.found, {*wanted}, stored, seen)
+                planned = plan(whose, part, decisions, chat)
+                claims = self._claims.claim(scope, _changed(decisions))
+            accepting = None if accepted is None else Accepted(accepted, done=part.is_last)
+            sides.append(await self._write(whose, planned, vectors, claims, accepting))
+            sides += [await claim.settled() for claim in relied]
+            results += planned.results
         relations = [Relation(source=r.source, relation=r.relation, target=r.target) for r in found.relations]
-        return AddResult(results=list(planned.results), relations=relations, sides=_worst(sides))
+        return AddResult(results=results, relations=relations, sides=_worst(sides))
 
     async def _related(self, whose: Scope, found: Extracted, wanted: Sequence[str]) -> list[Stored]:
         """Return what is kept that the statements may repeat or contradict; nothing while the graph cannot say.
@@ -152,8 +165,9 @@ class Adding:
         await self._vector_side([_findable(whose, written, revision, vector)])
 
     async def _write(
-        self, whose: Scope, planned: Plan, vectors: "NDArray[float32]", claims: Sequence[Claim], accepted: str | None
-    ) -> Sides:
+        self, whose: Scope, planned: Plan, vectors: "NDArray[float32]", claims: Sequence[Claim],
+        accepted: Accepted | None,
+    ) -> Sides:  # fmt: skip
         """Write both sides at the same time, and return what became of each."""
         if not (planned.written or planned.facts or accepted):
             return STORED
@@ -168,6 +182,7 @@ class Adding:
             self.speakers.heard(whose, names)
         sides = ON_ITS_WAY
         try:
+            await self._turns.take()
             sides = await self._both(whose, planned, vectors, revision, receipt)
         finally:
             for claim in claims:

@@ -1,9 +1,8 @@
 """From decisions to what is written: which memories there will be, which change, and what the caller is told."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from perdure import ids
 from perdure.graph.memories import MADE_BY_MEMORY, Stored, Written, scope_key
@@ -13,6 +12,9 @@ from perdure.pipelines.identity import memory_id
 from perdure.pipelines.statements import Decision, Existing, Extracted, Relation
 from perdure.plain import encode
 from perdure.results import Remembered
+
+STATEMENTS_AT_A_TIME = 100
+"""What takes some ten milliseconds to decide and to write down, for which everybody else waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,26 +42,41 @@ def existing_of(stored: Stored) -> Existing:
     )
 
 
-def plan(whose: Scope, found: Extracted, decisions: Sequence[Decision]) -> Plan:
-    """Return what is to be written of decisions, in their order."""
-    return _Planner(whose, found).plan(decisions)
+class Part(NamedTuple):
+    """Some of what was found in one call."""
+
+    found: Extracted
+    first: int
+    """The number of its first statement."""
+    is_last: bool
+
+
+def in_parts(found: Extracted) -> Iterator[Part]:
+    """Yield what was found, as many statements at a time as are dealt with in one go; relations go with the last."""
+    count = len(found.statements)
+    for first in range(0, max(count, 1), STATEMENTS_AT_A_TIME):
+        is_last = first + STATEMENTS_AT_A_TIME >= count
+        statements = found.statements[first : first + STATEMENTS_AT_A_TIME]
+        yield Part(Extracted(statements, found.relations if is_last else ()), first, is_last)
+
+
+def plan(whose: Scope, part: Part, decisions: Sequence[Decision], chat: str) -> Plan:
+    """Return what is to be written of decisions, in their order; `chat` is where the statements were made."""
+    return _Planner(whose, part, chat).plan(decisions)
 
 
 class _Planner:
     """Makes one plan."""
 
-    def __init__(self, whose: Scope, found: Extracted) -> None:
+    def __init__(self, whose: Scope, part: Part, chat: str) -> None:
         self._whose = whose
-        self._found = found
-        self._numbers = {id(statement): number for number, statement in enumerate(found.statements)}
+        self._chat = chat
+        self._found = part.found
+        self._numbers = {id(each): number for number, each in enumerate(part.found.statements, part.first)}
         self._now = ids.now()
         self._written: list[Written] = []
         self._results: list[Remembered] = []
         self._added: list[tuple[int, Written]] = []
-
-    @cached_property
-    def _chat(self) -> str:
-        return ids.uuid7()
 
     def plan(self, decisions: Sequence[Decision]) -> Plan:
         for decision in decisions:

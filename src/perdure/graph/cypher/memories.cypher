@@ -7,13 +7,13 @@ MERGE (t:ToRemember {id: $id})
 ON CREATE SET t += $entry, t.owner = $owner
 
 // -- remember --
-// All of one call or nothing: facts, new memories, changes of earlier ones, and what history says of each.
+// All of it or nothing: facts, new memories, changes of earlier ones, and what history says of each.
 // Where it was accepted before, only if it is still to be remembered: it may be forgotten by now, or remembered.
 OPTIONAL MATCH (t:ToRemember {id: $accepted}) WHERE t.owner = $owner
 WITH t, $accepted = '' OR t IS NOT NULL AS wanted
 WITH t, CASE WHEN wanted THEN $facts ELSE [] END AS facts, CASE WHEN wanted THEN $speakers ELSE [] END AS speakers,
   CASE WHEN wanted THEN $added ELSE [] END AS added, CASE WHEN wanted THEN $changed ELSE [] END AS changed
-DELETE t
+FOREACH (each IN CASE WHEN $done AND t IS NOT NULL THEN [t] ELSE [] END | DELETE each)
 FOREACH (row IN facts |
   MERGE (f:Fact {id: row.id})
   ON CREATE SET f += row.fact, f.owner = $owner, f.unindexed = $revision
