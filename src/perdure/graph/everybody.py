@@ -22,6 +22,14 @@ async def owners(graph: Graph) -> list[Scope]:
     return [Scope(tenant=tenant, user_id=user_id) for tenant, user_id in found]
 
 
+async def everyone(graph: Graph) -> list[Scope]:
+    """Return everybody who has anything at all, also those who have nothing but their name."""
+    rows = await graph.for_everybody(TEXTS["all_owners"], {})
+    found = [tuple(json.loads(row["owner"])) for row in rows]
+    noted = [(row["tenant"], row["user_id"]) for row in await graph.for_everybody(TEXTS["noted_users"], {})]
+    return [Scope(tenant=tenant, user_id=user_id) for tenant, user_id in dict.fromkeys([*found, *noted])]
+
+
 async def take(graph: Graph, taker: str, held: Sequence[str], limit: int) -> list[dict[str, Any]]:
     """Become the one who sees to what is still to be remembered, but for what is `held` already; return some of it."""
     now = ids.now()

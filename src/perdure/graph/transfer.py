@@ -1,6 +1,5 @@
 """All of an owner's memory as a file, one record a line, and back: as records, so that any store can take them."""
 
-import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -82,15 +81,6 @@ async def export(graph: Graph, owners: Sequence[Scope], path: Path, told: Progre
             await anyio.Path(written).unlink(missing_ok=True)
         raise
     return count
-
-
-async def everybody(graph: Graph) -> list[Scope]:
-    """Return every owner of anything that an export holds."""
-    rows = await graph.for_everybody(TEXTS["owners"], {})
-    owners = [json.loads(row["owner"]) for row in rows]
-    noted = await graph.for_everybody(TEXTS["noted_users"], {})
-    known = dict.fromkeys([*((tenant, user) for tenant, user in owners), *((r["tenant"], r["user_id"]) for r in noted)])
-    return [Scope(tenant=tenant, user_id=user_id) for tenant, user_id in known]
 
 
 async def _lines(graph: Graph, whose: Scope, kind: str) -> list[str]:

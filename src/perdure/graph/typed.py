@@ -7,6 +7,7 @@ from typing import Unpack
 from perdure.errors import InputError
 from perdure.graph import checks
 from perdure.graph.context import context
+from perdure.graph.everybody import everyone
 from perdure.graph.importing import Importing
 from perdure.graph.long_term import LongTermMemory
 from perdure.graph.reasoning import ReasoningMemory
@@ -14,7 +15,6 @@ from perdure.graph.scope import Scope, ScopeIds
 from perdure.graph.short_term import ShortTermMemory
 from perdure.graph.statements import load
 from perdure.graph.transfer import Progress, export
-from perdure.graph.transfer import everybody as owners
 from perdure.graph.users import Users
 from perdure.graph.writing import Graph
 
@@ -95,7 +95,7 @@ class TypedMemory:
         if checks.flag("everybody", everybody):
             if self._bound.given or any(scope.values()):
                 raise InputError("Everybody's memory has no scope.", hint="Leave the ids out, or everybody.")
-            return await export(graph, await owners(graph), Path(path), progress)
+            return await export(graph, await everyone(graph), Path(path), progress)
         return await export(graph, [graph.scope(self._bound, scope)], Path(path), progress)
 
     async def import_(self, path: str | Path, *, progress: Progress | None = None, **scope: Unpack[ScopeIds]) -> int:

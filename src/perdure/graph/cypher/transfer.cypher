@@ -47,27 +47,6 @@ MATCH (n:MemoryEvent {owner: $owner}) RETURN n ORDER BY n.memory_key, n.public_i
 // What is noted of the owner, which is the tenant's.
 MATCH (n:User {id: $user}) WHERE n.owner = $owner RETURN n
 
-// -- owners --
-MATCH (n:Conversation) WHERE n.owner > '' RETURN DISTINCT n.owner AS owner
-UNION
-MATCH (n:Message) WHERE n.owner > '' RETURN DISTINCT n.owner AS owner
-UNION
-MATCH (n:Entity) WHERE n.owner > '' RETURN DISTINCT n.owner AS owner
-UNION
-MATCH (n:Fact) WHERE n.owner > '' RETURN DISTINCT n.owner AS owner
-UNION
-MATCH (n:Preference) WHERE n.owner > '' RETURN DISTINCT n.owner AS owner
-UNION
-MATCH (n:Trace) WHERE n.owner > '' RETURN DISTINCT n.owner AS owner
-UNION
-MATCH (n:Memory) WHERE n.owner > '' RETURN DISTINCT n.owner AS owner
-UNION
-MATCH (n:MemoryEvent) WHERE n.owner > '' RETURN DISTINCT n.owner AS owner
-
-// -- noted_users --
-// Users that are noted; what is noted of them is the tenant's.
-MATCH (n:User) WHERE n.owner > '' RETURN n.tenant AS tenant, n.user_id AS user_id
-
 // And the links that no other statement makes by itself.
 
 // -- superseded_fact --
