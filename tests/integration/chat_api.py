@@ -5,7 +5,7 @@ It runs in threads, so that synchronous clients, asynchronous ones and other pro
 
 import json
 from collections import deque
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
@@ -141,6 +141,10 @@ class Handler(BaseHTTPRequestHandler):
         text = f"{kind}data: {data}\n\n".encode()
         self.wfile.write(b"%x\r\n%s\r\n" % (len(text), text))
         self.wfile.flush()
+
+    def finish(self):
+        with suppress(BrokenPipeError, ConnectionResetError):
+            super().finish()
 
     def log_message(self, *_args):
         pass
