@@ -69,44 +69,44 @@ def arms(official: type, ours: type, memory: object, how: Mapping[str, Any]) -> 
     }
 
 
-async def awaited(client: Any, ids: Mapping[str, str]) -> tuple[float, float]:
-    """Return the seconds until an answer, and until the first chunk of a stream."""
+async def awaited(client: Any, ids: Mapping[str, str], *, stream: bool) -> float:
+    """Return the seconds until an answer, or until the first chunk of one."""
+    question = asked()
     started = perf_counter()
-    await client.chat.completions.create(**asked(), **ids)
-    whole = perf_counter() - started
-    started = perf_counter()
-    stream = await client.chat.completions.create(**asked(), **ids, stream=True)
-    await anext(stream)
-    first = perf_counter() - started
-    async for _ in stream:
-        pass
-    return whole, first
+    answer = await client.chat.completions.create(**question, **ids, stream=stream)
+    if stream:
+        await anext(answer)
+    taken = perf_counter() - started
+    if stream:
+        async for _ in answer:
+            pass
+    return taken
 
 
-def blocking(client: Any, ids: Mapping[str, str]) -> tuple[float, float]:
+def blocking(client: Any, ids: Mapping[str, str], *, stream: bool) -> float:
     """Return that of a blocking client."""
+    question = asked()
     started = perf_counter()
-    client.chat.completions.create(**asked(), **ids)
-    whole = perf_counter() - started
-    started = perf_counter()
-    stream = client.chat.completions.create(**asked(), **ids, stream=True)
-    next(stream)
-    first = perf_counter() - started
-    list(stream)
-    return whole, first
+    answer = client.chat.completions.create(**question, **ids, stream=stream)
+    if stream:
+        next(answer)
+    taken = perf_counter() - started
+    if stream:
+        list(answer)
+    return taken
 
 
-def in_turns(names: Sequence[str], time: Callable[[str], tuple[float, float]], rounds: int, calls: int) -> list[Waits]:
-    """Time every arm call by call; return the milliseconds of both, a median per round. The first round warms up."""
+def in_turns(names: Sequence[str], time: Callable[[str, bool], float], rounds: int, calls: int) -> list[Waits]:
+    """Time every arm call by call; return the milliseconds of both kinds, a median per round. The first warms up."""
     found: list[Waits] = [defaultdict(list), defaultdict(list)]
     for number in range(rounds + 1):
-        seconds = defaultdict[str, list[tuple[float, float]]](list)
-        for call in range(calls):
-            for name in rotated(names, call):
-                seconds[name].append(time(name))
-        for name in names if number else ():
-            for kept, taken in zip(found, zip(*seconds[name], strict=True), strict=True):
-                kept[name].append(statistics.median(taken) * 1e3)
+        for stream, kept in enumerate(found):
+            seconds = defaultdict[str, list[float]](list)
+            for call in range(calls):
+                for name in rotated(names, call):
+                    seconds[name].append(time(name, bool(stream)))
+            for name in names if number else ():
+                kept[name].append(statistics.median(seconds[name]) * 1e3)
     return found
 
 
@@ -117,8 +117,8 @@ def measure_awaited(how: Mapping[str, Any], rounds: int, calls: int) -> list[Wai
         runner.run(memory.add(known(), infer=False, **USER))
         clients = arms(openai.AsyncOpenAI, AsyncOpenAI, memory, how)
 
-        def time(name: str) -> tuple[float, float]:
-            taken = runner.run(awaited(*clients[name]))
+        def time(name: str, stream: bool) -> float:  # noqa: FBT001  as in_turns calls it
+            taken = runner.run(awaited(*clients[name], stream=stream))
             runner.run(memory.flush())
             return taken
 
@@ -136,8 +136,8 @@ def measure_blocking(how: Mapping[str, Any], rounds: int, calls: int) -> list[Wa
         memory.add(known(), infer=False, **USER)
         clients = arms(openai.OpenAI, OpenAI, memory, how)
 
-        def time(name: str) -> tuple[float, float]:
-            taken = blocking(*clients[name])
+        def time(name: str, stream: bool) -> float:  # noqa: FBT001  as in_turns calls it
+            taken = blocking(*clients[name], stream=stream)
             memory.flush()
             return taken
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import contextmanager
+from itertools import islice
 
 from perdure import Memory, SyncMemory
 from perdure.openai import AsyncOpenAI, OpenAI
@@ -25,12 +26,7 @@ class BlockingDoor:
         return entered
 
     def events(self, stream, most=None):
-        found = []
-        for event in stream:
-            found.append(event)
-            if len(found) == most:
-                break
-        return found
+        return list(islice(stream, most))
 
     def whole(self, manager):
         """Run a stream manager; return its stream, and what it gave."""
@@ -66,10 +62,8 @@ class AwaitingDoor:
     def events(self, stream, most=None):
         async def read():
             found = []
-            async for event in stream:
+            while len(found) != most and (event := await anext(stream, None)) is not None:
                 found.append(event)
-                if len(found) == most:
-                    break
             return found
 
         return self.do(read())

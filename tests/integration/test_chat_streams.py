@@ -98,20 +98,25 @@ def test_a_stream_that_was_let_go_of_is_remembered_at_the_next_call(rig):
     assert set(rig.remembered()) == {ASKED, ("assistant", "Lis"), ("user", "Hello"), ("assistant", "Lisbon.")}
 
 
-def test_a_stream_that_is_closed_before_it_said_anything_leaves_the_question(rig):
+@pytest.mark.parametrize("most", [0, 1])
+def test_a_stream_that_is_closed_before_it_said_anything_leaves_the_question(rig, most):
     """X3: the client hung up."""
     stream = rig.chat("Where is my home?", stream=True)
+    rig.door.events(stream, most=most)
     rig.door.do(stream.close())
     assert rig.remembered() == [ASKED]
 
 
-@pytest.mark.parametrize(("wrong", "kind"), [("error_at", openai.APIError), ("cut_at", openai.APIConnectionError)])
+@pytest.mark.parametrize("wrong", ["error_at", "cut_at"])
 @pytest.mark.parametrize(("place", "left"), [(1, []), (2, [ASKED, ("assistant", "Lis")])])
-def test_a_stream_that_breaks_off_raises_the_official_error(rig, wrong, kind, place, left):
+def test_a_stream_that_breaks_off_raises_the_official_error(rig, wrong, place, left):
     """X5, X3: what came of the answer is remembered; where nothing came, nothing, for it will be asked again."""
-    rig.api.reply("Lis", "bon.", **{wrong: place})
+    for _ in range(2):
+        rig.api.reply("Lis", "bon.", **{wrong: place})
+    with pytest.raises(Exception) as official:
+        plain(rig.api)
     stream = rig.chat("Where is my home?", stream=True)
-    with pytest.raises(kind):
+    with pytest.raises(type(official.value)):
         rig.door.events(stream)
     assert rig.remembered() == left
     assert stream.memory.remembered == ("accepted" if left else "nothing")

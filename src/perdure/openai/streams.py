@@ -1,5 +1,6 @@
 """Streams that are listened to while they pass, and end a turn however they end."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from types import TracebackType
@@ -26,19 +27,19 @@ class Stream(openai.Stream[T]):
         self._iterator = self._listening(self._iterator)
 
     def _listening(self, events: Iterator[T]) -> Iterator[T]:
+        turn, failed = self._turn, True
         try:
             for event in events:
-                self._turn.answer.hear(event)
+                turn.answer.hear(event)
                 yield event
+            failed = False
         except GeneratorExit:  # perhaps by the garbage collector, in any thread: nothing may be waited for
-            self._turn.dropped = True
-            raise
-        except openai.OpenAIError:
-            self._turn.failed = True
+            failed, turn.dropped = False, True
             raise
         finally:
-            if not self._turn.dropped:
-                self._settle(self._turn)
+            turn.failed = failed
+            if not turn.dropped:
+                self._settle(turn)
 
     def close(self) -> None:
         """Close the response, as the official stream does; what came of the answer is remembered."""
@@ -60,15 +61,18 @@ class AsyncStream(openai.AsyncStream[T]):
         self._iterator = self._listening(self._iterator)
 
     async def _listening(self, events: AsyncIterator[T]) -> AsyncIterator[T]:
+        turn, failed = self._turn, True
         try:
             async for event in events:
-                self._turn.answer.hear(event)
+                turn.answer.hear(event)
                 yield event
-        except openai.OpenAIError:
-            self._turn.failed = True
+            failed = False
+        except (GeneratorExit, asyncio.CancelledError):
+            failed = False
             raise
         finally:
-            await self._settle(self._turn)
+            turn.failed = failed
+            await self._settle(turn)
 
     async def close(self) -> None:
         """Close the response, as the official stream does; what came of the answer is remembered."""
