@@ -3,7 +3,7 @@
 A page's Python blocks run in order in one namespace, in a process and a directory of their own. A comment right before
 a fence makes an exception: `<!-- needs: neo4j -->` runs the block only where a server is, which it finds through the
 environment; `<!-- not run: why -->` leaves it out, though it must still compile. `<!-- output -->` before a text block
-promises that the Python block before it prints exactly that.
+promises that the Python block before it prints exactly that. A page that chats finds a server that answers it.
 """
 
 import ast
@@ -19,6 +19,7 @@ import pytest
 from pages import ROOT, blocks, name_of, pages
 
 import perdure
+from tests.integration.chat_api import serving
 
 RUNNER = Path(__file__).with_name("run_blocks.py")
 SOURCE = Path(perdure.__file__).parents[1]
@@ -75,7 +76,8 @@ def check_outputs(page, printed):
 @pytest.mark.parametrize("page", PLAIN, ids=name_of)
 def test_a_page_runs_as_it_stands(page, tmp_path):
     chosen = [block for block in python_blocks(page) if runs_without_server(block)]
-    check_outputs(page, run(page, chosen, tmp_path))
+    with serving("\n".join(block.text for block in chosen)) as variables:
+        check_outputs(page, run(page, chosen, tmp_path, variables))
 
 
 @pytest.mark.parametrize("page", WITH_SERVER, ids=name_of)

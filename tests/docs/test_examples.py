@@ -13,8 +13,11 @@ import pytest
 from pages import ROOT
 
 import perdure
+from tests.integration import chat_api
 
 EXAMPLES = ROOT / "examples"
+CHAT = EXAMPLES / "chat.py"
+"""It asks a model, and keeps what it is told."""
 RUNNER = Path(__file__).with_name("run_blocks.py")
 SOURCE = Path(perdure.__file__).parents[1]
 SAID = {
@@ -42,7 +45,7 @@ def need(name):
         pytest.importorskip(module)
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted({*EXAMPLES.glob("*.py")} - {CHAT}), ids=lambda path: path.name)
 def test_an_example_runs_as_it_stands(path, tmp_path):
     need(path.name)
     done = subprocess.run(
@@ -103,3 +106,21 @@ def test_the_chat_service_remembers_across_a_sigterm(tmp_path):
     with serving(tmp_path) as client:
         assert client.get("/memories/ada").json() == ["I moved to Lisbon last month."]
         assert client.get("/memories/ben").json() == []
+
+
+def test_the_chat_knows_who_it_talks_to_the_next_time(tmp_path):
+    """X3: what was said is kept in the directory that it runs in."""
+
+    def talk(typed):
+        with chat_api.serving(CHAT.read_text(encoding="utf-8")) as server:
+            done = subprocess.run(
+                [sys.executable, CHAT], cwd=tmp_path, env=variables() | server, input=typed, capture_output=True,
+                text=True, encoding="utf-8", check=False, timeout=100,
+            )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "Warning" not in done.stderr
+        return done.stdout
+
+    assert talk("I moved to Lisbon last month.\n\n") == "> Lisbon.   [miss: 0 memories; accepted]\n> "
+    assert talk("Which museums are near my home?\n\n").startswith("> Lisbon.   [hit: ")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".perdure"]

@@ -3,6 +3,7 @@
 import re
 from dataclasses import fields, is_dataclass
 from pathlib import Path
+from typing import get_args
 from urllib.parse import unquote
 
 import pytest
@@ -13,6 +14,8 @@ from pydantic import BaseModel
 import perdure
 from perdure import errors
 from perdure.cli.app import app
+from perdure.openai import TurnMemory
+from perdure.openai.turns import Kept, Recall
 from perdure.settings import MemorySettings, setting_names
 
 SETTINGS = ROOT / "docs" / "reference" / "settings.md"
@@ -20,6 +23,7 @@ ERRORS = ROOT / "docs" / "reference" / "errors.md"
 COMMANDS = ROOT / "docs" / "reference" / "cli.md"
 WRITES = ROOT / "docs" / "reference" / "writes.md"
 MEMORY = ROOT / "docs" / "reference" / "memory.md"
+CHAT = ROOT / "docs" / "reference" / "chat-client.md"
 ONLY_IN_CODE = {"memory.on_error", "memory.on_record"}
 """A function cannot stand in an environment variable."""
 
@@ -138,6 +142,14 @@ def test_what_memory_returns_stands_in_the_reference_with_its_fields(name):
 def test_what_memory_does_stands_in_the_reference(name):
     text = MEMORY.read_text(encoding="utf-8")
     assert re.search(rf"`(await )?{name}[(`]", text), f"{name} is missing in {name_of(MEMORY)}"
+
+
+def test_what_the_chat_client_tells_stands_in_the_reference_with_its_fields():
+    below = sections(CHAT)["TurnMemory"]
+    listed = [word for line in below.splitlines() if line.startswith("|") for word in _CODE.findall(line.split("|")[1])]
+    assert {word for word in listed if word.isidentifier()} == {field.name for field in fields(TurnMemory)}
+    values = [value for each in (Recall, Kept) for value in get_args(each)]
+    assert [value for value in values if f'`"{value}"`' not in below] == []
 
 
 @pytest.mark.parametrize("page", pages(), ids=name_of)

@@ -4,6 +4,9 @@ import asyncio
 import copy
 import json
 import pickle
+import subprocess
+import sys
+import threading
 
 import openai
 import pytest
@@ -13,10 +16,11 @@ from openai.types.chat import ChatCompletion
 from pydantic import BaseModel
 
 import perdure
-from perdure import ConfigError, InputError, MemorySettings
+from perdure import ConfigError, InputError, Memory, MemorySettings, SyncMemory
 from perdure.errors import ProviderError
-from perdure.openai import TurnMemory
+from perdure.openai import TurnMemory, blocking, remembering
 from perdure.pipelines.recalled import without_recalled
+from perdure.stores.embedded import EmbeddedGraphStore
 from perdure.testing_search import FakeEmbedder
 
 FENCE = "</recalled-memories>"
@@ -233,13 +237,13 @@ def test_ids_are_trimmed_and_may_be_of_an_agent_or_a_run(rig):
     "wrong", [{"memory": "u1"}, {"recall_timeout": -1}, {"recall_timeout": True}, {"recall_limit": 1.5}]
 )
 def test_a_client_that_cannot_work_is_not_made(door, api, wrong):
-    """P22: both say the same."""
+    """Both say the same."""
     with pytest.raises(ConfigError):
         door.client_class(api_key="k", base_url=api.url, **wrong)
 
 
 def test_a_client_takes_the_memory_of_its_kind(rig):
-    """P22: the other one is named in the message."""
+    """The other one is named in the message."""
     other = {"SyncMemory": "Memory", "Memory": "SyncMemory"}[type(rig.memory).__name__]
     with pytest.raises(ConfigError, match=f"not {other}"):
         rig.made(memory=getattr(perdure, other)(settings()))
@@ -394,6 +398,34 @@ def test_a_client_with_a_memory_of_its_own_keeps_it_until_it_is_closed(door, api
     assert [one.memory for one in found] == ["I live in Lisbon.", "Lisbon."]
 
 
+class SlowToOpen(EmbeddedGraphStore):
+    """A graph that is opened when it is told to."""
+
+    def __init__(self):
+        super().__init__(None)
+        self.released = threading.Event()
+
+    async def connect(self):
+        await asyncio.to_thread(self.released.wait)
+        await super().connect()
+
+
+def test_a_memory_that_takes_long_to_open_is_waited_for_once(door, api, monkeypatch):
+    """X4: and not for long; what is said meanwhile is remembered when it is open."""
+    for module in (blocking, remembering):
+        monkeypatch.setattr(module, "SECONDS_FOR_OPENING", 0.05)
+    store = SlowToOpen()
+    monkeypatch.setattr(f"{remembering.__name__}.Memory", lambda: Memory(settings(store=store)))
+    monkeypatch.setattr(f"{blocking.__name__}.SyncMemory", lambda: SyncMemory(settings(store=store)))
+    client = door.client_class(api_key="k", base_url=api.url, recall_timeout=0.05)
+    said = [{"role": "user", "content": "I live in Lisbon."}]
+    answers = [door.do(client.chat.completions.create(model="m", messages=said, user_id="u1")) for _ in range(2)]
+    assert [(one.memory.status, one.memory.remembered) for one in answers] == [("timeout", "pending")] * 2
+    store.released.set()
+    door.do(client.close())
+    assert [one.memory.remembered for one in answers] == ["accepted"] * 2
+
+
 def test_a_memory_that_cannot_be_opened_does_not_fail_a_completion(door, api, tmp_path, monkeypatch):
     """X4: and is tried anew at the next one."""
     monkeypatch.chdir(tmp_path)
@@ -407,3 +439,10 @@ def test_a_memory_that_cannot_be_opened_does_not_fail_a_completion(door, api, tm
     assert answer.memory.status == "miss"
     door.do(client.close())
     assert answer.memory.remembered == "accepted"
+
+
+def test_without_the_official_package_the_import_says_what_to_install():
+    program = "import sys; sys.modules['openai'] = None\nimport perdure.openai"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert "ConfigError" in done.stderr.splitlines()[-1]
+    assert "pip install 'perdure[openai]'" in done.stderr.splitlines()[-1]

@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any
 
 from perdure.errors import ClosedError, PerdureError
-from perdure.openai.remembering import SECONDS_FOR_ACCEPTING, Remembering
+from perdure.openai.remembering import SECONDS_FOR_ACCEPTING, SECONDS_FOR_OPENING, Remembering
 from perdure.openai.turns import Turn
 from perdure.runtime.home import Process
 from perdure.sync import SyncMemory
@@ -16,7 +16,7 @@ from perdure.sync import SyncMemory
 class SyncRemembering:
     """`Remembering`, called from any thread.
 
-    A memory that is not open yet is opened beside the completion, which waits for it no longer than for memories.
+    A memory that is not open yet is opened beside the completion, which waits for it longer at the first time alone.
     """
 
     def __init__(self, memory: SyncMemory | None, *, recall_timeout: float, recall_limit: int) -> None:
@@ -31,16 +31,17 @@ class SyncRemembering:
         self._opener = ThreadPoolExecutor(1, "perdure open")
         self._opening: Future[None] | None = None
         self._open = False
+        self._waited = False
         self._closed = False
 
     def recall(self, turn: Turn) -> None:
         """Find memories for a turn, within the time that there is for it."""
         if not self._remembering.recalls:
             return
-        started = monotonic()
+        started = monotonic() if self._waited else None
         try:
-            if self._opened(self._seconds):
-                self._run(lambda: self._remembering.recall(turn, spent=monotonic() - started))
+            if self._opened(self._seconds if self._waited else SECONDS_FOR_OPENING):
+                self._run(lambda: self._remembering.recall(turn, spent=monotonic() - started if started else 0.0))
             else:
                 turn.memory.status = "timeout"
         except PerdureError as error:
@@ -91,6 +92,7 @@ class SyncRemembering:
                 self._opening = opening = self._opener.submit(self._memory.connection.open)
                 opening.add_done_callback(self._is_open)
         wait([opening], timeout=seconds)
+        self._waited = True
         if opening.done():
             opening.result()
         return opening.done()

@@ -12,6 +12,8 @@ from perdure.results import MemoryHit
 from perdure.runtime.tasks import Tasks
 from perdure.telemetry import WRITES
 
+SECONDS_FOR_OPENING = 5.0
+"""How long the first completion waits for a memory to be opened, so that a script of one call has memories."""
 SECONDS_FOR_ACCEPTING = 0.1
 """How long an answer may be held up until its turn is in the journal: that takes a millisecond or two."""
 MOST_PENDING = 1_000
@@ -30,6 +32,7 @@ class Remembering:
         self._seconds = recall_timeout
         self._limit = recall_limit
         self._opening: asyncio.Task[Any] | None = None
+        self._waited = False
         self._tasks = Tasks()
         self._open: set[Turn] = set()
 
@@ -49,6 +52,7 @@ class Remembering:
             memory.status = "miss"
             return
         try:
+            await self._wait_to_open()
             search = self._tasks.start(self._search(turn), "perdure recall")
         except ClosedError as error:
             self.not_recalled(turn, error)
@@ -134,13 +138,21 @@ class Remembering:
 
     async def _opened(self) -> Memory:
         """Return the memory; one of our own is opened first, and where that failed, it is tried anew."""
-        if self._lent:
-            return self._memory
+        if not self._lent:
+            await asyncio.shield(self._open_it())
+        return self._memory
+
+    def _open_it(self) -> asyncio.Task[Any]:
         opening = self._opening
         if opening is None or (opening.done() and (opening.cancelled() or opening.exception())):
             self._opening = opening = self._tasks.start(self._memory.connect(), "perdure open")
-        await asyncio.shield(opening)
-        return self._memory
+        return opening
+
+    async def _wait_to_open(self) -> None:
+        """Wait for a memory of our own that was never open, the first time."""
+        if not (self._lent or self._waited):
+            await asyncio.wait({self._open_it()}, timeout=SECONDS_FOR_OPENING)
+            self._waited = True
 
     async def close(self) -> None:
         """Remember what is left, and close a memory of our own; one that is lent stays open. Safe to call again."""
