@@ -26,6 +26,7 @@ SAID = {
     "chat_service.py": "You told me: I moved to Lisbon last month.\n{'forgotten': 4} {'reachable': True, 'pending': 0,",
     "conversation.py": "Where does she live?\n  I moved to Lisbon last month.\n",
     "knowledge.py": "Now she lives in Ockham.\nIn 1836 she lives in London, until 30 June 1838.\n",
+    "notes.py": "> Which guest may not eat walnuts?\nRita is allergic to nuts. (",
     "reasoning.py": "find a flat in Lisbon: done, 980 euro\n",
     "remembering.py": "- September 2026, Ada: I moved to Lisbon last month.\n</recalled-memories>\nIn which city do I",
 }
