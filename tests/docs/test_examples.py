@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -42,8 +43,8 @@ def variables():
 
 
 def need(name):
-    for module in NEEDED.get(name, ()):
-        pytest.importorskip(module)
+    if None in map(find_spec, NEEDED.get(name, ())):
+        pytest.skip(f"{name} needs {', '.join(NEEDED[name])}")
 
 
 @pytest.mark.parametrize("path", sorted({*EXAMPLES.glob("*.py")} - {CHAT}), ids=lambda path: path.name)
