@@ -26,6 +26,8 @@ def decode(text: str) -> Any:
 
 def _tagged(value: object) -> dict[str, list[Any]]:
     match value:
+        case datetime(tzinfo=zone) if zone is UTC:
+            return {TAG: ["datetime", value.isoformat().removesuffix("+00:00"), None, 0, value.fold]}
         case datetime():
             return {TAG: ["datetime", value.replace(tzinfo=None).isoformat(), *_zone(value), value.fold]}
         case date():

@@ -45,10 +45,26 @@ def snapshot(parameters: Mapping[str, Any] | None) -> tuple[dict[str, Any], int]
     return copy, size - OVERHEAD
 
 
+def size_of(values: dict[str, Any] | list[Any]) -> int:
+    """Return the size in bytes of values that `snapshot` would take; raises UnicodeEncodeError for what is no text."""
+    named = isinstance(values, dict)
+    size = OVERHEAD * len(values) + (len("".join(values).encode()) if named else 0)
+    for value in values.values() if named else values:
+        if isinstance(value, str):
+            size += len(value) if value.isascii() else len(value.encode())
+        elif isinstance(value, dict | list):
+            size += size_of(cast("dict[str, Any] | list[Any]", value))
+    return size
+
+
 def _copy(value: Any, path: tuple[str | int, ...], depth: int) -> tuple[Any, int]:  # noqa: PLR0911  one line a kind of value
     kind = cast("type[object]", type(value))
     if kind is str:
         return value, _text_size(value, path)
+    if kind is list or kind is tuple:
+        return _copy_list(value, path, depth + 1)
+    if kind is dict:
+        return _copy_map(value, path, depth + 1)
     if kind in _AS_THEY_ARE:
         return value, OVERHEAD
     if kind is int:

@@ -103,6 +103,32 @@ async def test_deferred_calls_return_while_the_store_stands_still():
     assert len(store.committed) == 7
 
 
+async def test_what_is_queued_stays_as_it_was_given():
+    """B30, B41: neither the caller's values nor the model that was returned are part of it."""
+    store = FakeGraphStore(lambda *_: [])
+    async with deferred_over(store) as client:
+        store.hold()
+        aliases, metadata, result = ["Bob"], {"tags": ["a"]}, {"free": ["Thursday"]}
+        entity = await client.long_term.add_entity("Robert", "person", aliases=aliases, attributes=metadata)
+        message = await client.short_term.add_message("s", "user", "x", metadata=metadata, tool_calls=[metadata])
+        trace = await client.reasoning.start_trace("s", "task", metadata=metadata)
+        step = await client.reasoning.add_step(trace)
+        call = await client.reasoning.record_tool_call(step, "look", result, result=result, touched=[entity])
+        queued = repr(queued_in(client))
+        for each in (aliases, entity.aliases, metadata["tags"], result["free"], call.result["free"], call.touched):
+            each.append("changed")
+        for each in (message, trace):
+            each.metadata["tags"].append("changed")
+        assert repr(queued_in(client)) == queued
+        store.release()
+    assert "changed" not in repr(store.committed)
+
+
+def queued_in(client):
+    """Return the parameters of what a client has queued."""
+    return [receipt.entry.parameters for lane in client.buffered._acceptance.lanes for receipt in lane.queue]
+
+
 async def test_a_read_waits_for_its_own_session_only():
     """B41: what is on its way elsewhere is not waited for."""
     store = FakeGraphStore(lambda *_: [])

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perdure import InputError
-from perdure.values import MAX_DEPTH, MAX_INT, MIN_INT, OVERHEAD, snapshot
+from perdure.values import MAX_DEPTH, MAX_INT, MIN_INT, OVERHEAD, size_of, snapshot
 
 TEXT = st.text(st.characters(codec="utf-8"))
 KEYS = st.text(st.characters(codec="utf-8"), min_size=1)
@@ -103,6 +103,20 @@ def test_the_size_counts_every_text_and_value(parameters):
 
 
 @pytest.mark.slow
+@settings(max_examples=50)
+@given(PARAMETERS)
+def test_what_is_measured_without_a_copy_has_the_same_size(parameters):
+    """B19: typed memory's own values count as much as anybody's."""
+    copy, size = snapshot(parameters)
+    assert size_of(copy) == size
+
+
+def test_half_a_surrogate_pair_cannot_be_measured():
+    """B30: however deep it is; the caller then says where."""
+    with pytest.raises(UnicodeEncodeError):
+        size_of({"rows": [{"text": "\ud800"}]})
+
+
 @settings(max_examples=50)
 @given(PARAMETERS, KEYS, VALUES)
 def test_the_size_grows_with_what_is_added(parameters, key, value):

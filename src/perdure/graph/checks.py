@@ -111,6 +111,13 @@ def plain(name: str, value: Any) -> Any:
     return (decode(text) if TAG in text else copy)[name]
 
 
+def plain_texts(**values: Any) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return copies of several values as `plain` does, and those that are not None as the JSON that is kept of them."""
+    copies = snapshot(values)[0]
+    texts = {name: encode(value) for name, value in copies.items() if value is not None}
+    return {name: decode(texts[name]) if TAG in texts.get(name, "") else copy for name, copy in copies.items()}, texts
+
+
 def flag(name: str, value: object) -> bool | None:
     """Return True, False or None."""
     if value is not None and not isinstance(value, bool):

@@ -57,7 +57,7 @@ class Entities:
             "entity": properties(entity, "aliases", "attributes", "description"),
         }  # fmt: skip
         rows = await self._graph.write(
-            whose, TEXTS["add_entity"], lane=whose.owner, aliases=entity.aliases, description=entity.description,
+            whose, TEXTS["add_entity"], lane=whose.owner, aliases=[*entity.aliases], description=entity.description,
             attributes=encode(entity.attributes) if entity.attributes else None, **made,
         )  # fmt: skip
         self._learn(whose, entity.id, made)

@@ -169,16 +169,16 @@ class ReasoningMemory:
         step_id = check_id("step", step.id if isinstance(step, ReasoningStep) else step)
         parts: dict[str, Any] = {
             "id": ids.uuid7(), "tool_name": checks.filled("tool_name", tool_name),
-            "arguments": checks.plain("arguments", arguments), "result": checks.plain("result", result),
             "status": checks.filled("status", status), "error": checks.optional("error", error),
             "duration_seconds": checks.seconds("duration_seconds", duration_seconds),
             "message_id": None if message_id is None else check_id("message_id", message_id),
             "created_at": ids.now(), "tenant": whose.tenant, "user_id": whose.user_id,
         }  # fmt: skip
+        values, texts = checks.plain_texts(arguments=arguments, result=result)
         about = Touched(whose, touched)
         given = {
             "id": whose.key(parts["id"]), "step": whose.key(step_id), "entities": about.keys, "names": about.names,
-            "queued": [], "observation": checks.optional("observation", observation), "call": kept(parts),
+            "queued": [], "observation": checks.optional("observation", observation), "call": kept(parts) | texts,
         }  # fmt: skip
         if self._graph.deferred:
             found = await self._queue_call(whose, step_id, message_id, about, given)
@@ -191,7 +191,7 @@ class ReasoningMemory:
                     hint="Add entities first; ids are found within their owner only.",
                 )
             found = dict[str, Any](rows[0], touched=sorted(set(rows[0]["touched"])))
-        return self._graph.recorded(ToolCall(step_id=step_id, **parts, **found))
+        return self._graph.recorded(ToolCall(step_id=step_id, **parts, **values, **found))
 
     async def _queue_call(
         self, whose: Scope, step_id: str, message_id: str | None, about: Touched, given: dict[str, Any]

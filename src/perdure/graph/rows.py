@@ -21,14 +21,17 @@ def properties(record: BaseModel, *without: str) -> dict[str, Any]:
 
 
 def kept(parts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parts of a record as properties; `id` becomes `public_id`: the node's own is its owner's as well."""
+    """Return the parts of a record as properties that share nothing with it.
+
+    `id` becomes `public_id`: the node's own is its owner's as well.
+    """
     found: dict[str, Any] = {}
     for name, value in parts.items():
         if name in ENCODED:
             if value != ENCODED[name]:
                 found[name] = encode(value)
         elif value is not None:
-            found["public_id" if name == "id" else name] = value
+            found["public_id" if name == "id" else name] = [*value] if isinstance(value, list) else value
     return found
 
 

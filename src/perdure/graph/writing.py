@@ -176,10 +176,13 @@ class Graph:
         return None
 
     async def queue(self, scope: Scope, statement: str, *, lane: str, **parameters: Any) -> Receipt:
-        """Queue a statement behind its lane, and return the receipt when it is accepted."""
+        """Queue a statement behind its lane, and return the receipt when it is accepted.
+
+        Its parameters are not copied: they are checked already, and nobody changes them any more.
+        """
         given = _named(scope, statement, {"loud": True, **parameters})
         try:
-            receipt = await self._writer.submit(statement, given, key=lane)  # which copies them
+            receipt = await self._writer.submit_own(statement, given, lane)
         except asyncio.CancelledError:
             self._unheard += 1  # it may be accepted all the same, without a receipt to wait for
             raise

@@ -21,16 +21,14 @@ from perdure.writes.acceptance import Acceptance
 from perdure.writes.dead_letters import DeadLetters
 from perdure.writes.drain import Drain
 from perdure.writes.failures import WriteErrors
-from perdure.writes.intake import Write, check
+from perdure.writes.intake import Write, check, own
 from perdure.writes.lanes import Lane
 from perdure.writes.ledger import Ledger
 from perdure.writes.receipts import Receipt
 from perdure.writes.recovery import recover
 from perdure.writes.tail import Tail
+from perdure.writes.turn import Turn
 
-SECONDS_A_TURN = 0.0005
-TURNS_FOR_OTHERS = 4
-"""After such a turn: a driver takes some twenty to read one answer, and the next batch waits for it."""
 SECONDS_TO_TIDY = 2.0
 
 
@@ -57,7 +55,7 @@ class BufferedWriter:
         self._acceptance = Acceptance(settings, self._journal, self._ledger)
         self._drains: list[Drain] = []
         self._writing = 0
-        self._turn_began = 0.0
+        self._turn = Turn()
         self._home: Home | None = None
         self._runner: asyncio.Task[None] | None = None
         self._closed = False
@@ -227,27 +225,29 @@ class BufferedWriter:
         earlier = self._acceptance.repeats.find(idempotency_key, write)
         if not self.is_buffered:
             return await (earlier.outcome() if earlier else self._write_through(write, idempotency_key, started))
-        receipt = earlier or await self._acceptance.when_there_is_room(write, idempotency_key, started, timeout)
+        return earlier or await self._queue(write, idempotency_key, started, timeout)
+
+    async def submit_own(self, statement: str, parameters: dict[str, Any], key: str) -> Receipt:
+        """Submit a write of typed memory to the queue: its values are checked already, and are not copied."""
+        started = monotonic()
+        self._check_open()
+        return await self._queue(own(statement, parameters, key, self._acceptance.room.max_bytes), None, started, None)
+
+    async def _queue(
+        self,
+        write: Write,
+        idempotency_key: str | None,
+        started: float,
+        timeout: float | None,  # noqa: ASYNC109  as submit
+    ) -> Receipt:
+        receipt = self._acceptance.at_once(write, idempotency_key, started)
+        if receipt is None:
+            receipt = await self._acceptance.when_there_is_room(write, idempotency_key, started, timeout)
         if receipt.state == "submitted":
             return await receipt.accepted()
-        if self._was_long():
-            await self._let_others_go_on()
+        if self._turn.was_long():
+            await self._turn.end()
         return receipt
-
-    def _was_long(self) -> bool:
-        """Return whether submits, whichever tasks they came from, have kept the event loop's turn for long enough."""
-        now = monotonic()
-        if not self._turn_began:
-            self._turn_began = now
-            asyncio.get_running_loop().call_soon(self._next_turn)
-        return now - self._turn_began >= SECONDS_A_TURN
-
-    def _next_turn(self) -> None:
-        self._turn_began = 0.0
-
-    async def _let_others_go_on(self) -> None:
-        for _ in range(TURNS_FOR_OTHERS):
-            await asyncio.sleep(0)
 
     def try_submit(
         self,

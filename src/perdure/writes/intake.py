@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from perdure.cypher import bind
 from perdure.errors import ConflictError, InputError, shorten
+from perdure.values import size_of
 from perdure.writes.receipts import Receipt
 
 OVERHEAD = 64
@@ -31,10 +32,27 @@ def check(statement: object, parameters: Mapping[str, Any] | None, key: object, 
         raise InputError(f"key should be text that is not blank, or None; it is {shorten(repr(key), 40)}.")
     if not is_text(text) or not is_text(key or ""):
         raise InputError("The statement or its key holds half of a surrogate pair, which is not text.")
+    return Write(text, copy, key, _fitting(size, max_bytes))
+
+
+def own(statement: str, parameters: dict[str, Any], key: str, max_bytes: int) -> Write:
+    """Return a write of typed memory, whose values need no copy: they were checked, and nobody else can change them.
+
+    Raises InputError for half of a surrogate pair, which the first check lets through.
+    """
+    try:
+        size = size_of(parameters)
+    except UnicodeEncodeError:
+        bind(statement, parameters)  # which says where it is
+        raise
+    return Write(statement, parameters, key, _fitting(len(statement) + size, max_bytes))
+
+
+def _fitting(size: int, max_bytes: int) -> int:
     size += OVERHEAD
     if size > max_bytes:
         raise InputError(f"The write has {size} bytes, and max_pending_bytes is {max_bytes}.", hint="Split it.")
-    return Write(text, copy, key, size)
+    return size
 
 
 def is_text(text: str) -> bool:

@@ -18,7 +18,7 @@ class Receipt:
     failure is also in `write_errors`. Cancelling an await changes nothing for the write.
     """
 
-    __slots__ = ("__weakref__", "_hurry", "_waiters", "accepted_at", "entry", "error", "kept", "state")
+    __slots__ = ("__weakref__", "_hurry", "_tells", "_waiters", "accepted_at", "entry", "error", "kept", "state")
 
     def __init__(self, entry: JournalEntry, accepted_at: float, hurry: Callable[["Receipt"], None]) -> None:
         self.entry = entry
@@ -29,6 +29,7 @@ class Receipt:
         """Whether the journal took it."""
         self._hurry = hurry
         self._waiters: Sequence[asyncio.Future[None]] = ()
+        self._tells: Sequence[Callable[[], object]] = ()
 
     @property
     def seq(self) -> int:
@@ -93,14 +94,12 @@ class Receipt:
         finally:
             self._waiters = [other for other in self._waiters if other is not waiter]
 
-    def when_settled(self, tell: Callable[[], None]) -> None:
+    def when_settled(self, tell: Callable[[], object]) -> None:
         """Have something called on the event loop once an accepted write is committed or has failed."""
-        if self.state not in UNSETTLED:
+        if self.state in UNSETTLED:
+            self._tells = (*self._tells, tell)
+        else:
             tell()
-            return
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waiter.add_done_callback(lambda _: self.when_settled(tell))
-        self._waiters = [*self._waiters, waiter]
 
     def keep(self) -> None:
         """Record that the journal has it."""
@@ -115,6 +114,9 @@ class Receipt:
         self.error = error
         if self._waiters:
             self._wake()
+        for tell in self._tells:
+            asyncio.get_running_loop().call_soon(tell)
+        self._tells = ()
 
     def _wake(self) -> None:
         waiters, self._waiters = self._waiters, ()
