@@ -10,21 +10,25 @@ from perdure.errors import ProviderOutputError
 from perdure.protocols import Embedder
 from perdure.runtime.foreign import answering
 from perdure.runtime.limits import Pool
+from perdure.runtime.microbatch import Microbatch
 
 TEXTS_AT_A_TIME = 256
+TEXTS_OF_SEVERAL = 64
+"""What several callers ask in one call, where each would have to wait for a place."""
 
 
 class GuardedEmbedder:
     """An embedder within limits, whose answers can be relied on.
 
     It is asked for at most 256 texts at a time, each time within the deadline, so that a question need not wait for
-    a long import; a blank text is not sent, and means nothing. Raises InputError for what is no text,
+    a long import. Where callers have to wait, several of them go in one call. A blank text is not sent, and means
+    nothing. Raises InputError for what is no text,
     ProviderTimeoutError, and ProviderOutputError where there is not one finite row of its dimension for each text.
     """
 
     def __init__(self, embedder: Embedder, pool: Pool) -> None:
         self._embedder = embedder
-        self._pool = pool
+        self._calls = Microbatch(self._asked, pool, TEXTS_OF_SEVERAL, provider=embedder.name)
 
     @property
     def name(self) -> str:
@@ -46,21 +50,24 @@ class GuardedEmbedder:
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return a row for each text."""
         given = checked_texts(texts)
-        vectors = np.zeros((len(given), self.dimension), dtype=np.float32)
         meant = [place for place, text in enumerate(given) if text and not text.isspace()]
+        if len(meant) == len(given) <= TEXTS_AT_A_TIME and given:
+            return await self._part(given)
+        vectors = np.zeros((len(given), self.dimension), dtype=np.float32)
         for first in range(0, len(meant), TEXTS_AT_A_TIME):
             places = meant[first : first + TEXTS_AT_A_TIME]
             vectors[places] = await self._part([given[place] for place in places])
         return vectors
 
     async def _part(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        answer = await self._calls.ask(texts)
+        return answer.whole[answer.first : answer.first + len(texts)]
+
+    async def _asked(self, texts: list[str]) -> NDArray[np.float32]:
         count = len(texts)
-
-        async def asked() -> object:
-            with answering(f"embedder {self.name}"):
-                return await self._embedder.embed(texts)
-
-        return self._checked(await self._pool.run(asked, provider=self.name), count)
+        with answering(f"embedder {self.name}"):
+            answer = await self._embedder.embed(texts)
+        return self._checked(answer, count)
 
     def _checked(self, answer: object, count: int) -> NDArray[np.float32]:
         try:

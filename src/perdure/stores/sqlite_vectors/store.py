@@ -16,6 +16,8 @@ from anyio import CapacityLimiter, to_thread
 from perdure.errors import ClosedError
 from perdure.records import Revision, VectorHit, VectorKind, VectorQuery, VectorRecord
 from perdure.runtime.home import uninterrupted
+from perdure.runtime.limits import Pool
+from perdure.runtime.microbatch import Microbatch
 from perdure.stores.sqlite_vectors.analysis import Analyser, Hashes
 from perdure.stores.sqlite_vectors.cache import Cache, Change
 from perdure.stores.sqlite_vectors.corpus import Corpus, Row
@@ -33,8 +35,10 @@ from perdure.vectors import (
 )
 
 T = TypeVar("T")
+_Put = tuple[list[VectorRecord], str | None]
 FILE = "vectors.db"
 READERS = 4
+PUTS_AT_ONCE = 64
 LONGEST_TEXT = 100_000
 LONGEST_QUESTION = 4000
 
@@ -56,6 +60,8 @@ class SqliteVectorStore:
         self._open: _Open | None = None
         self._readers = CapacityLimiter(READERS)
         self._writers = CapacityLimiter(1)
+        self._writing = Pool("store", 1, None)
+        self._puts = Microbatch(self._put, self._writing, PUTS_AT_ONCE)
 
     @property
     def name(self) -> str:
@@ -94,7 +100,14 @@ class SqliteVectorStore:
 
     async def upsert(self, records: Sequence[VectorRecord], *, mark: str | None = None) -> None:
         """Keep records, and a mark with them, in one transaction; see VectorStore.upsert."""
-        await self._write(partial(self._upsert, self._opened(), list(records), mark))
+        self._opened()
+        await self._puts.ask([(list(records), mark)])
+
+    async def _put(self, puts: list[_Put]) -> None:
+        """Keep what several have asked for in one transaction."""
+        records = [record for records, _ in puts for record in records]
+        newest = max((mark for _, mark in puts if mark is not None), default=None)
+        await self._in_thread(partial(self._upsert, self._opened(), records, newest))
 
     def _upsert(self, opened: "_Open", given: Sequence[VectorRecord], mark: str | None) -> None:
         records = check_records(given, opened.dimension)
@@ -170,6 +183,11 @@ class SqliteVectorStore:
         return self._open
 
     async def _write(self, work: Callable[[], T]) -> T:
+        """Run something when all that was asked before is written, and before what is asked from now on."""
+        self._puts.part()
+        return await self._writing.run(lambda: self._in_thread(work))
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
         return await uninterrupted(to_thread.run_sync(work, limiter=self._writers))
 
     async def _read(self, work: Callable[[], T]) -> T:
