@@ -10,9 +10,19 @@ from importlib.metadata import entry_points
 import pytest
 
 from perdure.cli import main, screen
+from perdure.cli.app import program
 
 COMMANDS = [
+    ("demo",),
+    ("add",),
+    ("search",),
+    ("messages",),
+    ("export",),
+    ("import",),
+    ("doctor",),
     ("status",),
+    ("reindex",),
+    ("completion",),
     ("dead-letters", "list"),
     ("dead-letters", "show"),
     ("dead-letters", "redrive"),
@@ -22,6 +32,7 @@ COMMANDS = [
     ("journal", "doctor"),
     ("journal", "salvage"),
 ]
+COMMANDS_OF_THE_PROGRAM = list(program().commands)
 LOOKING = [
     ("status",),
     ("dead-letters", "list"),
@@ -38,7 +49,7 @@ def test_every_command_explains_itself_and_speaks_json(look, command):
     """X10: one vocabulary, and nothing wider than a terminal."""
     said = look(*command, "--help")
     assert "--json" in said.out
-    assert "--data-dir" in said.out
+    assert ("--data-dir" in said.out) is (command not in (("demo",), ("completion",)))
     assert max(len(line) for line in said.out.splitlines()) <= 80
 
 
@@ -122,6 +133,49 @@ def test_what_a_write_says_cannot_steer_a_terminal(look, killed_agent, main_jour
     assert "\x9b" not in screen.pretty({"text": "\x9b1A"})
 
 
+@pytest.mark.parametrize("name", COMMANDS_OF_THE_PROGRAM)
+def test_what_the_program_says_of_a_command_is_what_that_says_of_itself(name):
+    """The program knows it without loading the command."""
+    known = program().commands[name]
+    assert known.loaded().help.splitlines()[0] == known.help
+
+
+def loaded_by(*arguments: str, **variables: str) -> set[str]:
+    """Return what a command loads of what takes long to load."""
+    heavy = ("pydantic", "rich", "numpy", "kglite", "sqlite3", "asyncio", "perdure.client")
+    code = (
+        "import sys; from perdure.cli.app import run; "
+        f"run({list(arguments)!r}); print(*(n for n in {heavy!r} if n in sys.modules), file=sys.stderr)"
+    )
+    environment = {**os.environ, **variables}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment, timeout=60)
+    assert done.stdout
+    return set(done.stderr.split())
+
+
+def test_help_and_completion_load_nothing_that_takes_long(data_dir):
+    """A person waits for both. Control: a command that looks loads what it needs."""
+    assert loaded_by("--help") == loaded_by("--version") == set()
+    completing = {"_PERDURE_COMPLETE": "complete_bash", "COMP_WORDS": "perdure s", "COMP_CWORD": "1"}
+    assert loaded_by("status", **completing) <= {"pydantic"}, "what typer loads itself"
+    assert {"sqlite3", "rich"} <= loaded_by("status")
+
+
+def test_a_shell_completes_commands_and_options(perdure, monkeypatch):
+    """For each shell there is a script, and what it asks is answered."""
+    for shell, mark in {"bash": "complete -o", "zsh": "compdef", "fish": "complete --command perdure"}.items():
+        assert mark in perdure("completion", shell).out
+    monkeypatch.setenv("SHELL", "/usr/bin/fish")
+    assert perdure("completion", "--json").document["shell"] == "fish"
+    monkeypatch.setenv("SHELL", "/bin/sh")
+    assert "bash|zsh|fish" in perdure("completion", code=2).err
+    monkeypatch.setenv("_PERDURE_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "perdure dead-letters re")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    assert perdure().out.split() == ["redrive"]
+
+
 def test_importing_the_library_loads_none_of_it():
     """An agent does not pay for the command line."""
     program = (
@@ -131,7 +185,22 @@ def test_importing_the_library_loads_none_of_it():
     assert done.stdout == "[]\n"
 
 
+def test_wrong_use_is_a_document_too(look):
+    """With --json, whoever reads standard output finds why there is nothing else."""
+    said = look("status", "--jsno", "--json", code=2)
+    assert said.err == ""
+    assert said.document["error"]["message"].startswith("No such option: --jsno")
+    assert said.document["error"]["hint"] == "perdure status --help"
+    assert (
+        look("search", "x", "--user-id", "ada", "--limit", "0", "--json", code=2).document["error"]["code"] == "input"
+    )
+    assert "No such command" in look("statsu", "--json", code=2).document["error"]["message"]
+
+
 def test_the_program_is_installed_by_its_name():
-    """`perdure` is `python -m perdure.cli`."""
+    """`perdure` is `python -m perdure`, and `python -m perdure.cli`."""
+    for module in ("perdure", "perdure.cli"):
+        done = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True, check=True)
+        assert done.stdout.startswith("perdure ")
     scripts = [script for script in entry_points(group="console_scripts") if script.name == "perdure"]
     assert all(script.load() is main for script in scripts)

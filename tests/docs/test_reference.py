@@ -7,13 +7,12 @@ from typing import get_args
 from urllib.parse import unquote
 
 import pytest
-import typer
 from pages import ROOT, name_of, pages, prose
 from pydantic import BaseModel
 
 import perdure
 from perdure import errors
-from perdure.cli.app import app
+from perdure.cli.app import program
 from perdure.openai import TurnMemory
 from perdure.openai.turns import Kept, Recall
 from perdure.settings import MemorySettings, setting_names
@@ -86,8 +85,9 @@ def test_the_warning_stands_in_the_reference():
 
 def commands(group=None, name="perdure"):
     """Yield every command of the program by what is typed, with the names of its own options."""
-    group = group or typer.main.get_command(app)
-    for word, command in group.commands.items():
+    group = group or program()
+    for word, known in group.commands.items():
+        command = known.loaded() if hasattr(known, "loaded") else known
         if hasattr(command, "commands"):
             yield from commands(command, f"{name} {word}")
         else:

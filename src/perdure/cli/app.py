@@ -4,81 +4,118 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from perdure import __version__
-from perdure.cli import dead_letters, journal, screen
-from perdure.cli.reindex import reindex
-from perdure.cli.status import status
+from perdure.cli.lazy import program_of
 from perdure.errors import ConfigError, InputError, PerdureError
 
-FAILED, WRONG_USE = 1, 2
+FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
+COMMANDS = {
+    "demo": ("demo", "Watch an agent's turns stop waiting; takes half a minute."),
+    "add": ("add", "Remember a text, or what messages say."),
+    "search": ("search", "Find what is remembered, the best first."),
+    "messages": ("messages", "List sessions, or show what was said in one."),
+    "export": ("exporting", "Write all of somebody's memory to a file."),
+    "import": ("importing", "Write what `perdure export` has written into the graph."),
+    "doctor": ("doctor", "Say what is installed, reachable, behind or damaged."),
+    "status": ("status", "Say what waits in each journal, and who holds it."),
+    "dead-letters": ("dead_letters", "Writes that failed for good: list, show, send again, drop."),
+    "journal": ("journal", "The journal of accepted writes: look, drain, mend."),
+    "reindex": ("reindex", "Make the index of memories anew from the graph."),
+    "completion": ("completion", "Print what makes a shell complete these commands."),
+}
+"""The modules of the commands, and what the program says of each without loading it."""
 
-app = typer.Typer(
+root = typer.Typer(
     name="perdure",
-    help="Memory for AI agents: what it promised to save, and what became of it.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(status)
-app.command()(reindex)
-app.add_typer(dead_letters.app, name="dead-letters")
-app.add_typer(journal.app, name="journal")
 
 
 def show_version(wanted: bool) -> None:  # noqa: FBT001  typer calls it so
     """Print the version and end."""
     if wanted:
-        screen.say(f"perdure {__version__}")
+        print(f"perdure {__version__}")
         raise typer.Exit
 
 
-@app.callback()
-def program(
+@root.callback()
+def perdure(
     *,
     version: Annotated[
         bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Memory for AI agents: what it promised to save, and what became of it."""
+    """Memory for AI agents: add to it, find in it, and see what became of it."""
     del version
+
+
+def program() -> Any:
+    """Return the whole program; a command's module is loaded when it is used."""
+    return program_of(root, COMMANDS)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the program and return its exit code. What goes wrong is said on standard error, without a traceback."""
+    as_json = "--json" in arguments[: arguments.index("--") if "--" in arguments else None]
     try:
-        app(list(arguments), prog_name="perdure")
-    except SystemExit as ending:
-        return ending.code if isinstance(ending.code, int) else FAILED
+        return ended(program(), arguments, as_json=as_json)
     except PerdureError as error:
-        say_error(error, as_json="--json" in arguments)
+        say_error(error, as_json=as_json)
         return WRONG_USE if isinstance(error, ConfigError | InputError) else FAILED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone; nothing is left to say
         return FAILED
     except OSError as error:
-        screen.complain(f"perdure: {error.strerror or error}: {error.filename!r}")
+        say_error(PerdureError(f"{error.strerror or error}: {error.filename!r}"), as_json=as_json)
         return FAILED
+    except (KeyboardInterrupt, typer.Abort):
+        complain("perdure: Interrupted.")
+        return INTERRUPTED
     except Exception as error:  # noqa: BLE001  the rim
         where = traceback.extract_tb(error.__traceback__)[-1]
-        screen.complain(
-            f"perdure: {type(error).__name__} in {os.path.basename(where.filename)}:{where.lineno}: {error}\n"  # noqa: PTH119
-            "This is a fault of Perdure; please report it."
-        )
+        fault = f"{type(error).__name__} in {os.path.basename(where.filename)}:{where.lineno}: {error}"  # noqa: PTH119
+        say_error(PerdureError(fault, hint="This is a fault of Perdure; please report it."), as_json=as_json)
         return FAILED
-    return 0
+
+
+def ended(command: Any, arguments: Sequence[str], *, as_json: bool) -> int:
+    """Run the program, and return how it ended; raises PerdureError for wrong use that is to be told as JSON."""
+    try:
+        code = command(list(arguments), prog_name="perdure", standalone_mode=not as_json)
+        sys.stdout.flush()  # while what comes of a reader that has gone can still be told
+    except SystemExit as ending:
+        return ending.code if isinstance(ending.code, int) else FAILED
+    except Exception as error:
+        if as_json and hasattr(error, "format_message"):  # what typer raises for wrong use, whichever its version
+            wrong = getattr(error, "ctx", None)
+            hint = f"{wrong.command_path} --help" if wrong is not None else None
+            raise InputError(getattr(error, "format_message")(), hint=hint) from error  # noqa: B009  as above
+        raise
+    return code if isinstance(code, int) else 0
 
 
 def say_error(error: PerdureError, *, as_json: bool) -> None:
     """Say what went wrong, and what to do about it."""
     if as_json:
+        from perdure.cli import screen  # noqa: PLC0415  not before there is something to say
+
         screen.emit({"error": error})
         return
-    screen.complain(f"perdure: {error.message}")
-    if error.hint:
-        screen.complain(error.hint)
+    for text in (f"perdure: {error.message}", error.hint, *getattr(error, "__notes__", ())):
+        if text:
+            complain(text)
+
+
+def complain(text: str) -> None:
+    """Print a sentence to standard error."""
+    from perdure.cli import screen  # noqa: PLC0415  as above
+
+    screen.complain(text)

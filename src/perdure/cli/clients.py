@@ -1,4 +1,4 @@
-"""Commands that write: a client for as long as the work lasts, which can be interrupted without losing anything."""
+"""A client, or a memory, for as long as a command's work lasts, which can be interrupted without losing anything."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator
@@ -8,26 +8,71 @@ from typing import TypeVar
 import typer
 
 from perdure.cli import screen
+from perdure.cli.options import reading
 from perdure.client import MemoryClient
 from perdure.errors import JournalLockedError
+from perdure.journal.sqlite.opening import AUTO, has_entries_for
+from perdure.memory import Memory
 from perdure.settings import MemorySettings
+from perdure.wiring import journals, neo4j_uri, target
 
 T = TypeVar("T")
 
 INTERRUPTED = 130
+KEPT = "What is not committed stays in the journal."
+LEFT = "The journal holds writes that are not in the graph yet, and were not looked at. Next: perdure journal drain"
 
 
-def with_client(settings: MemorySettings, work: Callable[[MemoryClient], Awaitable[T]], instead: str) -> T:
+def with_client(
+    settings: MemorySettings, work: Callable[[MemoryClient], Awaitable[T]], instead: str, kept: str = KEPT
+) -> T:
     """Run something with a connected client; `instead` says what to do when another process has the journal.
 
     When it is interrupted, or returns with writes not committed, the client stops at once and leaves them in the
-    journal.
+    journal; `kept` says so.
     """
+    with unless_held(instead), interruptible(kept):
+        return asyncio.run(_with_client(settings, work))
+
+
+def with_reader(settings: MemorySettings, work: Callable[[MemoryClient], Awaitable[T]]) -> T:
+    """Run something that only reads with a connected client; say so when a journal holds what it cannot see."""
+    with interruptible():
+        result = asyncio.run(_with_client(reading(settings), work))
+    tell_of_what_is_left(settings)
+    return result
+
+
+def with_searcher(settings: MemorySettings, work: Callable[[Memory], Awaitable[T]]) -> T:
+    """Run something that only reads with a connected memory, as `with_reader` does."""
+    with interruptible():
+        result = asyncio.run(_with_memory(reading(settings), work))
+    tell_of_what_is_left(settings)
+    return result
+
+
+def with_memory(settings: MemorySettings, work: Callable[[Memory], Awaitable[T]], instead: str) -> T:
+    """Run something with a connected memory, as `with_client` does.
+
+    Beside a process that has the journal of a graph on a server, it takes a journal of its own.
+    """
+    with unless_held(instead), interruptible():
+        try:
+            return asyncio.run(_with_memory(settings, work))
+        except JournalLockedError:
+            if neo4j_uri(settings) is None:
+                raise
+        settings.memory.journal_name = AUTO
+        return asyncio.run(_with_memory(settings, work))
+
+
+@contextmanager
+def interruptible(and_then: str = "") -> Generator[None]:
+    """End the program as Ctrl-C should."""
     try:
-        with unless_held(instead):
-            return asyncio.run(_with_client(settings, work))
+        yield
     except KeyboardInterrupt:
-        screen.complain("perdure: Interrupted. What is not committed stays in the journal.")
+        screen.complain(f"perdure: Interrupted. {and_then}".rstrip())
         raise typer.Exit(INTERRUPTED) from None
 
 
@@ -49,3 +94,20 @@ async def _with_client(settings: MemorySettings, work: Callable[[MemoryClient], 
     finally:
         await client.close(None if done else 0)
     return result
+
+
+async def _with_memory(settings: MemorySettings, work: Callable[[Memory], Awaitable[T]]) -> T:
+    memory = await Memory(settings).connect()
+    done = False
+    try:
+        result = await work(memory)
+        done = True
+    finally:
+        await memory.close(None if done else 0)
+    return result
+
+
+def tell_of_what_is_left(settings: MemorySettings) -> None:
+    """Say so when a journal holds what a reader does not see."""
+    if has_entries_for(journals(settings) / settings.memory.journal_name, target(settings)):
+        screen.complain(f"perdure: {LEFT}")

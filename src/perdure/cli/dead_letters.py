@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import typer
+from rich.text import Text
 
 from perdure.cli import screen
 from perdure.cli.clients import unless_held, with_client
+from perdure.cli.lazy import single
 from perdure.cli.options import AsJson, DataDir, Journal, Timeout, Uri, directory_of, settings_for, writing
 from perdure.client import MemoryClient
 from perdure.errors import InputError, WriteFailed
@@ -29,9 +31,7 @@ Numbers = Annotated[
 ]
 All = Annotated[bool, typer.Option("--all", help="All of them.")]
 
-app = typer.Typer(
-    help="Writes that failed for good: list, show, send again, drop.", no_args_is_help=True, rich_markup_mode=None
-)
+app = single(help="Writes that failed for good: list, show, send again, drop.", no_args_is_help=True)
 
 
 class Again(NamedTuple):
@@ -61,17 +61,20 @@ def list_letters(
     if not letters:
         screen.say(f"The journal {directory.name!r} has no dead letters.")
         return
-    table = screen.listing("number", "failed", "tries", "statement and error", right=("number", "tries"))
-    for each in letters:
-        said = screen.cell(screen.line(each.query, STATEMENT))
-        if each.key is not None:
-            said.append(f"\nkey {screen.line(each.key, 60)!r}", style="dim")
-        said.append(f"\n{screen.printable(each.error)}", style="red")
-        table.add_row(str(each.seq), f"{screen.age(each.failed_at)} ago", str(each.attempts), said)
-    screen.console().print(table)
+    rows = [(str(each.seq), f"{screen.age(each.failed_at)} ago", str(each.attempts), words(each)) for each in letters]
+    names = ("number", "failed", "tries", "statement and error")
+    screen.show(screen.table(names, rows, right=("number", "tries")))
     if total > len(letters):
         screen.say(f"These are the newest {len(letters):,} of {total:,}: --limit shows more.")
     screen.say("Next: perdure dead-letters show NUMBER, redrive NUMBER, or drop NUMBER.")
+
+
+def words(letter: DeadLetter) -> Text:
+    """Return a dead letter's statement, and why it failed."""
+    said = screen.cell(screen.line(letter.query, STATEMENT))
+    if letter.key is not None:
+        said.append(f"\nkey {screen.line(letter.key, 60)!r}", style="dim")
+    return said.append(f"\n{screen.printable(letter.error)}", style="red")
 
 
 def brief(letter: DeadLetter) -> dict[str, Any]:
@@ -107,7 +110,7 @@ def show(number: Number, *, journal: Journal = None, data_dir: DataDir = None, a
         ("statement", letter.query.strip()),
         ("parameters", screen.pretty(letter.parameters)),
     ]
-    screen.console().print(screen.sheet(rows))
+    screen.show(screen.sheet(rows))
     screen.say(f"\nNext: perdure dead-letters redrive {number}, or drop {number}.")
 
 
@@ -189,13 +192,13 @@ def report(outcomes: Sequence[Again], counts: dict[str, int]) -> None:
     if not outcomes:
         screen.say("There are no dead letters.")
         return
-    table = screen.listing("number", "sent as", "outcome", right=("number", "sent as"))
+    rows: list[tuple[str, str, Text]] = []
     for each in outcomes:
         said = screen.cell(each.outcome, {"committed": "green", "failed": "red"}.get(each.outcome, "yellow"))
         if each.error:
             said.append(f": {screen.printable(each.error)}")
-        table.add_row(str(each.number), str(each.new_number), said)
-    screen.console().print(table)
+        rows.append((str(each.number), str(each.new_number), said))
+    screen.show(screen.table(("number", "sent as", "outcome"), rows, right=("number", "sent as")))
     if counts["failed"]:
         screen.say("What failed is a dead letter again, under its new number.")
     if counts["pending"]:

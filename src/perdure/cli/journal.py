@@ -10,6 +10,7 @@ from rich.text import Text
 
 from perdure.cli import screen
 from perdure.cli.clients import unless_held, with_client
+from perdure.cli.lazy import single
 from perdure.cli.options import (
     AsJson,
     DataDir,
@@ -32,11 +33,8 @@ SECONDS_BETWEEN_LOOKS = 0.1
 STATEMENT = 300
 MOST_NAMED = 20
 IN_USE = "It was whole when that process opened it. If it is damaged since, end that process first."
-MARKS = {"good": "ok", "warning": "look", "bad": "bad"}
 
-app = typer.Typer(
-    help="The journal of accepted writes: look, drain, mend.", no_args_is_help=True, rich_markup_mode=None
-)
+app = single(help="The journal of accepted writes: look, drain, mend.", no_args_is_help=True)
 
 
 # -- inspect
@@ -101,15 +99,17 @@ def show_lane(lane: LaneView, *, parameters: bool) -> None:
     screen.say(f"Lane {lane.lane}{'' if lane.lane else ', for writes without a key'}: {count}{settled}", "bold")
     if not lane.first:
         return
-    table = screen.listing("number", "age", "size", "statement", right=("number", "age", "size"))
-    for each in lane.first:
-        table.add_row(
+    rows = [
+        (
             str(each.row.seq),
             screen.age(each.row.accepted_at),
             screen.size(each.row.size),
             words(each, parameters=parameters),
         )
-    screen.console().print(table)
+        for each in lane.first
+    ]
+    names = ("number", "age", "size", "statement")
+    screen.show(screen.table(names, rows, right=names[:3]))
     if lane.pending > len(lane.first):
         screen.say(f"and {lane.pending - len(lane.first):,} more: --limit shows them.")
     screen.say()
@@ -230,14 +230,7 @@ def doctor(*, journal: Journal = None, data_dir: DataDir = None, as_json: AsJson
 
 def report_findings(directory: Path, findings: Sequence[Finding]) -> None:
     """Print what was looked at, and what to do."""
-    table = screen.listing("check", "", "finding")
-    for finding in findings:
-        table.add_row(
-            finding.check,
-            screen.cell(MARKS[finding.level], screen.STYLES[finding.level]),
-            screen.cell(finding.text),
-        )
-    screen.console().print(table)
+    screen.show(screen.findings([(each.check, each.level, each.text) for each in findings]))
     steps = [finding for finding in findings if finding.todo]
     for finding in steps:
         todo = f"{finding.todo}{named(directory)}" if finding.todo.startswith("perdure ") else finding.todo
@@ -309,7 +302,7 @@ def report_salvage(found: Salvaged) -> None:
     ]
     if found.kept_aside is not None:
         rows.append(("damaged files", str(found.kept_aside)))
-    screen.console().print(screen.sheet(rows))
+    screen.show(screen.sheet(rows))
     for gap in found.gaps[:MOST_NAMED]:
         screen.say(f"Numbers of lane {gap.lane}: {words_for(gap)}.")
     if len(found.gaps) > MOST_NAMED:

@@ -1,15 +1,19 @@
-"""What commands have in common: their options, and the settings and the journal these stand for."""
+"""What commands have in common: their options, and the settings, the scope and the journal these stand for."""
 
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from perdure.errors import ConfigError, NotFoundError
+from perdure import ids
+from perdure.errors import ConfigError, InputError, NotFoundError, shorten
+from perdure.graph.scope import Scope, ScopeIds
 from perdure.journal.sqlite import inspection
 from perdure.journal.sqlite.opening import AUTO
 from perdure.settings import MemorySettings
-from perdure.wiring import journals
+from perdure.wiring import journals, neo4j_uri, root
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 DataDir = Annotated[
@@ -35,7 +39,7 @@ Uri = Annotated[
     typer.Option(
         "--uri",
         metavar="URI",
-        help="The Neo4j server the writes are for. Default: PERDURE_NEO4J__URI, or the embedded store. "
+        help="The Neo4j server of the graph. Default: PERDURE_NEO4J__URI, or the embedded store. "
         "The login comes from PERDURE_NEO4J__USERNAME and PERDURE_NEO4J__PASSWORD.",
         show_default=False,
     ),
@@ -44,6 +48,62 @@ Timeout = Annotated[
     float | None,
     typer.Option("--timeout", metavar="SECONDS", min=0, help="Wait no longer than this.", show_default=False),
 ]
+UserId = Annotated[
+    str | None, typer.Option("--user-id", metavar="ID", help="Whose memory: this user's.", show_default=False)
+]
+AgentId = Annotated[
+    str | None, typer.Option("--agent-id", metavar="ID", help="Only what is of this agent.", show_default=False)
+]
+RunId = Annotated[
+    str | None, typer.Option("--run-id", metavar="ID", help="Only what is of this run.", show_default=False)
+]
+Tenant = Annotated[
+    str | None,
+    typer.Option("--tenant", metavar="ID", help="Of which tenant, where there are several.", show_default=False),
+]
+GRAPH = "graph.kgl"
+"""How the names of the embedded store's files begin."""
+UNITS = {"min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+WHOSE = "--user-id, --agent-id or --run-id"
+
+
+def scope_of(
+    user_id: str | None = None, agent_id: str | None = None, run_id: str | None = None, tenant: str | None = None
+) -> ScopeIds:
+    """Return the ids that were typed; raises InputError for one that cannot be one."""
+    given = {"user_id": user_id, "agent_id": agent_id, "run_id": run_id, "tenant": tenant}
+    Scope(**given)
+    return ScopeIds(**{name: value for name, value in given.items() if value is not None})  # pyright: ignore[reportArgumentType]
+
+
+def whose(scope: ScopeIds) -> str:
+    """Return whose memory it is, in words."""
+    said = [f"{name.removesuffix('_id')} {shorten(repr(value), 60)}" for name, value in scope.items()]
+    return ", ".join(said) or "nobody in particular"
+
+
+def check_scope(settings: MemorySettings, scope: ScopeIds) -> None:
+    """Raise InputError where nobody is named and the settings ask for that."""
+    if settings.memory.multi_tenant and not scope:
+        raise InputError(
+            "memory.multi_tenant asks of every call whose memory it is about.", hint=f"Say so: {WHOSE}, or --tenant."
+        )
+
+
+def moment_for(name: str, text: str | None) -> datetime | None:
+    """Return a moment that was typed: in ISO form, in UTC unless it says otherwise, or as a time that has passed."""
+    if text is None:
+        return None
+    if passed := re.fullmatch(r"(\d{1,5})\s*(min|h|d|w)", text.strip()):
+        return ids.now() - timedelta(**{UNITS[passed[2]]: int(passed[1])})
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise InputError(
+            f"{name} = {shorten(repr(text), 60)} is no time.",
+            hint="As in 2026-11-20, 2026-11-20T09:30+01:00, or 90min, 2h, 3d, 1w.",
+        ) from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def settings_for(data_dir: Path | None, journal: str | None = None, uri: str | None = None) -> MemorySettings:
@@ -59,6 +119,28 @@ def settings_for(data_dir: Path | None, journal: str | None = None, uri: str | N
     if journal is not None:
         settings.memory.journal_name = journal
     return settings
+
+
+def reading(settings: MemorySettings) -> MemorySettings:
+    """Have settings say what a client needs that only reads: it leaves the journal to whoever has it.
+
+    Raises NotFoundError where there is no embedded store to read, rather than make one.
+    """
+    on_disk(settings)
+    if neo4j_uri(settings) is None and not list(root(settings).glob(f"{GRAPH}*")):
+        raise NotFoundError(
+            f"There is no memory in {str(root(settings))!r}.",
+            hint="--data-dir names another place, --uri a Neo4j server. To begin: perdure add TEXT --user-id ID",
+        )
+    settings.memory.write_mode = "sync"
+    settings.memory.durability = "memory"
+    return settings
+
+
+def on_disk(settings: MemorySettings) -> None:
+    """Raise ConfigError for a store that is gone with the process."""
+    if settings.store == "memory://":
+        raise ConfigError("'memory://' is gone with each process.", hint="Name another store: --data-dir, or --uri.")
 
 
 def root_of(settings: MemorySettings) -> Path:

@@ -2,11 +2,18 @@
 
 from perdure.cli import screen
 from perdure.cli.clients import with_client
+from perdure.cli.lazy import single
 from perdure.cli.options import AsJson, DataDir, Uri, settings_for
 
+app = single()
 
+
+@app.command()
 def reindex(*, uri: Uri = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Make the index of memories anew from the graph: everything is found again, and nothing that is gone."""
+    """Make the index of memories anew from the graph.
+
+    Everything is found again then, and nothing that is gone.
+    """
     settings = settings_for(data_dir, None, uri)
     with screen.progress("indexing", quiet=as_json) as told:
         count = with_client(

@@ -3,7 +3,10 @@
 import json
 import logging
 import math
+import re
+import sys
 import time
+import unicodedata
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
@@ -12,7 +15,8 @@ from datetime import time as time_of_day
 from pathlib import Path
 from typing import Any, cast
 
-from rich.console import Console
+from pydantic import BaseModel
+from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -21,8 +25,16 @@ from perdure.errors import PerdureError, shorten
 from perdure.journal.sqlite.inspection import Told
 
 STYLES = {"good": "green", "warning": "yellow", "bad": "bold red"}
+MARKS = {"good": "ok", "warning": "look", "bad": "bad"}
 BYTES_STEP = 1024
 REPORTED_ANYWAY = ("a write failed for good", "close stopped")
+HARMLESS = "\n\u200c\u200d"
+"""Beside what is printable and spaces of every width: joins, without which emoji and some scripts fall apart."""
+HIDDEN = re.compile(
+    r"[\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\ufff9-\ufffb]|[\U000e0000-\U000e0fff]"
+)
+NARROW = 60
+"""Columns of a terminal on which a table has no room."""
 SPANS = ((86400.0, "days"), (3600.0, "h"), (60.0, "min"))
 
 
@@ -46,9 +58,21 @@ def _print(screen: Console, text: str, style: str | None) -> None:
     screen.print(Text(printable(text)), style=style, soft_wrap=not screen.is_terminal)
 
 
+def show(what: RenderableType) -> None:
+    """Print a table, or whatever else has a shape; nothing is behind its lines where that would be kept."""
+    screen = console()
+    if screen.is_terminal:
+        screen.print(what)
+        return
+    with screen.capture() as taken:
+        screen.print(what)
+    screen.file.write("".join(f"{line.rstrip()}\n" for line in taken.get().splitlines()))
+
+
 def emit(document: object) -> None:
-    """Print a JSON document."""
-    print(json.dumps(plain(document), ensure_ascii=False, indent=2, allow_nan=False))
+    """Print a JSON document: what could steer a terminal stands in it as JSON's own escapes."""
+    text = json.dumps(plain(document), ensure_ascii="utf" not in sys.stdout.encoding.lower(), indent=2, allow_nan=False)
+    print(HIDDEN.sub(lambda found: json.dumps(found[0])[1:-1], text))
 
 
 def plain(value: object) -> Any:  # noqa: PLR0911  one line a kind of value
@@ -62,6 +86,8 @@ def plain(value: object) -> Any:  # noqa: PLR0911  one line a kind of value
             return value.isoformat()
         case float():
             return value if math.isfinite(value) else str(value)
+        case BaseModel():
+            return plain(value.model_dump())
         case Mapping():
             return {str(name): plain(item) for name, item in cast("Mapping[object, object]", value).items()}
         case list() | tuple():
@@ -70,6 +96,11 @@ def plain(value: object) -> Any:  # noqa: PLR0911  one line a kind of value
             return {one.name: plain(getattr(value, one.name)) for one in fields(value)}
         case _:
             return value
+
+
+def compact(value: object) -> str:
+    """Return a value as JSON on one line."""
+    return json.dumps(plain(value), ensure_ascii=False)
 
 
 def pretty(parameters: Mapping[str, Any]) -> str:
@@ -81,8 +112,15 @@ def pretty(parameters: Mapping[str, Any]) -> str:
 
 
 def printable(text: str) -> str:
-    """Return text in which nothing can steer a terminal."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else repr(sign)[1:-1] for sign in text)
+    """Return text in which nothing can steer a terminal, or turn what stands beside it around."""
+    if text.isprintable():
+        return text
+    return "".join(map(_sign, text.replace("\r\n", "\n").expandtabs(4)))
+
+
+def _sign(sign: str) -> str:
+    harmless = sign.isprintable() or sign in HARMLESS or unicodedata.category(sign) == "Zs"
+    return sign if harmless else repr(sign)[1:-1]
 
 
 def line(text: str, limit: int) -> str:
@@ -123,6 +161,16 @@ def moment(when: datetime) -> str:
     return f"{when.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
+def minute(when: datetime) -> str:
+    """Return a time to the minute, in UTC."""
+    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def day(when: datetime) -> str:
+    """Return the day of a time, in UTC."""
+    return f"{when.astimezone(UTC):%Y-%m-%d}"
+
+
 def instant(seconds: float) -> datetime | None:
     """Return seconds since 1970 as a datetime in UTC; None for what damage has made of them."""
     try:
@@ -152,13 +200,44 @@ def sheet(rows: Sequence[tuple[str, str | Text]]) -> Table:
     return table
 
 
-def listing(*columns: str, right: Sequence[str] = ()) -> Table:
-    """Return an empty table; the last column has what room there is, and folds."""
-    table = Table(header_style="bold", expand=False)
-    for name in columns:
-        last = name == columns[-1]
-        table.add_column(name, justify="right" if name in right else "left", overflow="fold", no_wrap=not last)
-    return table
+def table(names: Sequence[str], rows: Sequence[Sequence[str | Text]], right: Sequence[str] = ()) -> RenderableType:
+    """Return rows under the names of their columns; the last has what room there is, and folds.
+
+    Where there is no room for that, each row is a sheet of its own.
+    """
+    if console().width < NARROW:
+        return Group(*(Group(sheet(list(zip(names, row, strict=True))), "") for row in rows))
+    made = Table(header_style="bold", expand=False)
+    for name in names:
+        last = name == names[-1]
+        made.add_column(name, justify="right" if name in right else "left", overflow="fold", no_wrap=not last)
+    for row in rows:
+        made.add_row(*(each if isinstance(each, Text) else cell(each) for each in row))
+    return made
+
+
+def scored(hits: Sequence[tuple[float, Text]]) -> Table:
+    """Return what was found, beside its scores."""
+    made = Table.grid(padding=(0, 2), pad_edge=False)
+    made.add_column(justify="right", no_wrap=True, style="dim")
+    made.add_column(overflow="fold")
+    for score, said in hits:
+        made.add_row(f"{score:.2f}", said)
+    return made
+
+
+def findings(found: Sequence[tuple[str, str, str]]) -> Table:
+    """Return what was looked at, how it is (a name of STYLES), and what there is to say."""
+    made = Table.grid(padding=(0, 2), pad_edge=False)
+    made.add_column(no_wrap=True)
+    made.add_column(overflow="fold")
+    narrow = console().width < NARROW
+    if not narrow:
+        made.add_column(overflow="fold")
+    for check, level, text in found:
+        mark, name = cell(MARKS[level], STYLES[level]), cell(check, "bold")
+        made.add_row(mark, *((name.append(f"\n{printable(text)}", "not bold"),) if narrow else (name, cell(text))))
+    return made
 
 
 def cell(text: str, style: str = "") -> Text:

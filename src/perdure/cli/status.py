@@ -5,13 +5,17 @@ from typing import Any
 from rich.text import Text
 
 from perdure.cli import screen
+from perdure.cli.lazy import single
 from perdure.cli.options import AsJson, DataDir, named, root_of, settings_for
 from perdure.journal.sqlite import inspection, place
 from perdure.journal.sqlite.inspection import JournalState
 
 SURVIVES = {"os": "os: survives the end of the process", "disk": "disk: survives power loss too"}
 
+app = single()
 
+
+@app.command()
 def status(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Say what waits in each journal, and who holds it.
 
@@ -75,8 +79,8 @@ def show(state: JournalState) -> None:
         rows.append(("format", f"{contents.format}"))
     rows.append(("files", files(state)))
     rows.append(("in", str(state.directory)))
-    screen.console().print(Text(f"Journal {state.name}", style="bold"))
-    screen.console().print(screen.sheet([(f"  {name}", value) for name, value in rows]))
+    screen.show(Text(f"Journal {state.name}", style="bold"))
+    screen.show(screen.sheet([(f"  {name}", value) for name, value in rows]))
     hint = next_step(state)
     screen.say(f"  Next: {hint}\n" if hint else "")
 

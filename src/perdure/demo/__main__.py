@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from rich.console import Console
 
@@ -25,21 +25,38 @@ from perdure.telemetry import WRITES
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
 
+class Options(NamedTuple):
+    """What the demo can be told."""
+
+    neo4j: str | None = None
+    """The address of a server; None is an embedded store in a temporary directory."""
+    input: Path | None = None
+    """A conversation of one's own."""
+    limit: int = 50
+    """Turns, at most."""
+    json: bool = False
+    """Whether the figures are printed as JSON."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo and return its exit code."""
     options = parser().parse_args(arguments)
     try:
-        turns = load_turns(options.input, options.limit)
+        return run(Options(**vars(options)))
     except InputError as error:
         return complain(str(error), WRONG_USE)
-    WRITES.addFilter(lambda record: BAD_STATEMENT not in record.getMessage())  # it has its place in the report
-    try:
-        return run_quietly(turns, options) if options.json else run_on_screen(turns, options)
     except PerdureError as error:
         return complain("\n".join([str(error), *getattr(error, "__notes__", [])]), FAILED)
     except (KeyboardInterrupt, asyncio.CancelledError) as error:
         reason = error.__context__ or error
         return complain("\n".join(["Interrupted.", *getattr(reason, "__notes__", [])]), INTERRUPTED)
+
+
+def run(options: Options) -> int:
+    """Run the demo and return its exit code; raises what goes wrong, InputError for a file that is no conversation."""
+    turns = load_turns(options.input, options.limit)
+    WRITES.addFilter(lambda record: BAD_STATEMENT not in record.getMessage())  # it has its place in the report
+    return run_quietly(turns, options) if options.json else run_on_screen(turns, options)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -79,7 +96,7 @@ def positive(text: str) -> int:
     raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
 
 
-def run_quietly(turns: Sequence[Turn], options: argparse.Namespace) -> int:
+def run_quietly(turns: Sequence[Turn], options: Options) -> int:
     """Run both passes and print the figures as JSON."""
     figures = figures_of(
         asyncio.run(stopped_by_signals(run_demo(turns, asked(turns, options), options.neo4j, ignore_turns)))
@@ -88,7 +105,7 @@ def run_quietly(turns: Sequence[Turn], options: argparse.Namespace) -> int:
     return exit_code(figures)
 
 
-def run_on_screen(turns: Sequence[Turn], options: argparse.Namespace) -> int:
+def run_on_screen(turns: Sequence[Turn], options: Options) -> int:
     """Run both passes with progress, and print the report."""
     console = Console()
     source = str(options.input) if options.input else "the conversation shipped with it"
@@ -100,7 +117,7 @@ def run_on_screen(turns: Sequence[Turn], options: argparse.Namespace) -> int:
     return exit_code(figures)
 
 
-def asked(turns: Sequence[Turn], options: argparse.Namespace) -> Sequence[str]:
+def asked(turns: Sequence[Turn], options: Options) -> Sequence[str]:
     """Return what to ask when the conversation is remembered."""
     return questions_about(turns) if options.input else SHIPPED
 

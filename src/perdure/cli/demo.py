@@ -1,0 +1,52 @@
+"""`perdure demo`: what `make demo` shows, for those who have the package and no checkout."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from perdure.cli.lazy import single
+from perdure.cli.options import AsJson
+from perdure.demo.__main__ import Options, run
+from perdure.errors import InputError, shorten
+from perdure.settings import check_bolt_uri
+
+app = single()
+
+
+@app.command()
+def demo(
+    *,
+    uri: Annotated[
+        str | None,
+        typer.Option(
+            "--uri",
+            "--neo4j",
+            metavar="URI",
+            help="Use this server, and remove all of it again. Default: an embedded store in a temporary directory.",
+            show_default=False,
+        ),
+    ] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--input",
+            metavar="FILE",
+            help='A JSON list of {"role", "content"}, or a LoCoMo file. Default: the conversation that is shipped.',
+            show_default=False,
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Use at most N turns.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """Watch an agent's turns stop waiting; takes half a minute.
+
+    One conversation is kept twice, waiting for the database and not, and compared; then it is remembered, and asked.
+    At the end an agent is killed, and nothing is lost. A server's login comes from PERDURE_NEO4J__USERNAME,
+    PERDURE_NEO4J__PASSWORD and PERDURE_NEO4J__DATABASE.
+    """
+    try:
+        server = None if uri is None else check_bolt_uri(uri)
+    except ValueError as error:
+        raise InputError(f"--uri {shorten(repr(uri), 80)} {error}.") from None
+    raise typer.Exit(run(Options(server, source, limit, as_json)))
