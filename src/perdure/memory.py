@@ -52,7 +52,7 @@ class Memory:
             raise ConfigError("A memory takes settings or a client, not both.", hint="The client has settings.")
         self.settings = client.settings if client is not None else settings or MemorySettings()
         self._lent = client
-        self._client = client or MemoryClient(_queueing(self.settings))
+        self._client = client or MemoryClient(queueing(self.settings))
         self._tasks = Tasks()
         self._parts: _Parts | None = None
         self._closed = False
@@ -286,7 +286,7 @@ def _after(cursor: object) -> str:
     return str(cursor)
 
 
-def _queueing(settings: MemorySettings) -> MemorySettings:
+def queueing(settings: MemorySettings) -> MemorySettings:
     """Return settings whose client queues its writes."""
     if settings.memory.write_mode != "sync":
         return settings

@@ -1,57 +1,167 @@
-"""An event loop in a thread of its own, and how another thread waits for what is run there."""
+"""An event loop in a thread of its own, and how other threads wait for what is run there."""
 
 import asyncio
+import inspect
+import os
 import sys
 import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import CancelledError
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack
-from typing import TypeVar
-
-from anyio.from_thread import BlockingPortal, start_blocking_portal
+from concurrent.futures import Future, InvalidStateError
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
+from contextvars import copy_context
+from types import TracebackType
+from typing import Any, Generic, TypeVar, cast
+from weakref import WeakSet
 
 from perdure.errors import ClosedError, ConfigError
+from perdure.runtime.home import cancelled
 
 T = TypeVar("T")
+Work = Callable[[], Awaitable[T] | T]
+
+
+class Call(Generic[T]):
+    """What a thread has asked the event loop to do."""
+
+    def __init__(self, work: Work[T]) -> None:
+        self.work = work
+        self.answer = Future[T]()
+        self.task: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Do it, and answer."""
+        try:
+            result = self.work()
+            if inspect.isawaitable(result):
+                result = await cast("Awaitable[T]", result)
+        except asyncio.CancelledError as error:
+            self.answer.set_exception(_ended() if cancelled() else error)
+        except BaseException as error:  # noqa: BLE001  whatever it is, it is the caller's
+            self.answer.set_exception(error)
+        else:
+            self.answer.set_result(cast("T", result))
+
+    def cancel(self) -> None:
+        """Have it stop where it stands."""
+        if self.task is not None:
+            self.task.cancel()
 
 
 class Loop:
-    """Runs coroutines for any number of threads at once."""
+    """Runs what any number of threads ask for, each in a task of its own, with the context of who asked."""
 
     def __init__(self) -> None:
-        self._stack = ExitStack()
-        self._portal: BlockingPortal | None = None
+        self._lock = threading.RLock()  # a signal's handler may come between, and ask as well
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._end: asyncio.Event
+        self._tasks = set[asyncio.Task[None]]()
+
+    @property
+    def running(self) -> bool:
+        """Whether it takes calls."""
+        return self._loop is not None
 
     def start(self) -> None:
-        """Start the thread."""
-        self._portal = self._stack.enter_context(start_blocking_portal())
+        """Start the thread. It keeps no process from ending."""
+        ready = Future[asyncio.AbstractEventLoop]()
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._serve(ready)), name="perdure loop", daemon=True
+        )
+        self._thread.start()
+        self._loop = loop = ready.result()
+        _running.add(loop)
 
-    def run(self, work: Callable[[], Awaitable[T] | T]) -> T:
-        """Return what `work` returns on the event loop; whoever is interrupted while waiting cancels it."""
-        future = self._running().start_task_soon(work)
+    def stop(self, timeout: float | None = None) -> None:
+        """Take no more calls, cancel those that run, and return when the thread has ended. Safe to call again."""
+        with self._lock:
+            loop, self._loop = self._loop, None
+            if loop is not None:
+                loop.call_soon_threadsafe(self._end.set)
+        if self._thread is not None:
+            self._thread.join(timeout)
+
+    def run(self, work: Work[T], timeout: float | None = None) -> T:
+        """Return what `work` returns on the event loop, or raise what it raises; who is interrupted, cancels it."""
+        call = self.begin(work)
+        return self.wait(call, call.answer, timeout)
+
+    def begin(self, work: Work[T]) -> Call[T]:
+        """Have some work begun. Raises ClosedError."""
+        call = Call(work)
+        with self._lock:  # so that everything asked for is begun before the loop ends
+            if self._loop is None:
+                raise _ended()
+            self._loop.call_soon_threadsafe(self._begin, call, context=copy_context())
+        return call
+
+    def wait(self, call: Call[Any], answer: Future[T], timeout: float | None = None) -> T:
+        """Wait for one of the answers of a call, which is cancelled when the wait is interrupted."""
         try:
-            return future.result()  # pyright: ignore[reportReturnType]  the portal awaits what can be awaited
-        except CancelledError:
-            raise ClosedError("It was closed before this call had ended.") from None
+            return answer.result(timeout)
         except BaseException:
-            future.cancel()
+            with self._lock:
+                if self._loop is not None and not call.answer.done():
+                    self._loop.call_soon_threadsafe(call.cancel)
             raise
 
     def entered(self, block: AbstractAsyncContextManager[T]) -> AbstractContextManager[T]:
-        """Return a context manager that enters and leaves an asynchronous one in one task."""
-        return self._running().wrap_async_context_manager(block)
+        """Return a context manager that enters and leaves an asynchronous one, both in one task."""
+        return _Block(self, block)
 
-    def stop(self) -> None:
-        """Cancel what still runs, and return when the thread has ended. Safe to call again."""
-        portal, self._portal = self._portal, None
-        if portal is not None:
-            portal.call(portal.stop, True)  # noqa: FBT003  the portal's own
-        self._stack.close()
+    def _begin(self, call: Call[Any]) -> None:
+        call.task = task = asyncio.create_task(call.run(), name="perdure call")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    def _running(self) -> BlockingPortal:
-        if self._portal is None:
-            raise ClosedError
-        return self._portal
+    async def _serve(self, ready: Future[asyncio.AbstractEventLoop]) -> None:
+        self._end = asyncio.Event()
+        ready.set_result(asyncio.get_running_loop())
+        await self._end.wait()
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks)
+
+
+class _Block(AbstractContextManager[T]):
+    """Holds an asynchronous context manager open in a task until it is told how the block ended."""
+
+    def __init__(self, loop: Loop, block: AbstractAsyncContextManager[T]) -> None:
+        self._loop = loop
+        self._block = block
+        self._value = Future[T]()
+        self._error = Future[BaseException | None]()
+        self._call: Call[bool | None]
+
+    async def _hold(self) -> bool | None:
+        try:
+            self._value.set_result(await self._block.__aenter__())
+        except BaseException as error:
+            self._value.set_exception(_ended() if isinstance(error, asyncio.CancelledError) else error)
+            raise
+        try:
+            error = await asyncio.wrap_future(self._error)
+        except asyncio.CancelledError as stopped:
+            await self._block.__aexit__(type(stopped), stopped, stopped.__traceback__)
+            raise
+        return await self._block.__aexit__(type(error) if error else None, error, error and error.__traceback__)
+
+    def __enter__(self) -> T:
+        self._call = self._loop.begin(self._hold)
+        return self._loop.wait(self._call, self._value)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        with suppress(InvalidStateError):  # it is over where the loop has ended
+            self._error.set_result(error)
+        try:
+            return self._loop.wait(self._call, self._call.answer)
+        except ClosedError:
+            if error is None:
+                raise
+            return None
 
 
 def refuse_to_block(asynchronous: str) -> None:
@@ -66,11 +176,34 @@ def refuse_to_block(asynchronous: str) -> None:
     if not _in_a_cell():
         raise ConfigError(
             "This thread runs an event loop, which a blocking call would stop.",
-            hint=f"Await {asynchronous} here, or call this from a thread: `await asyncio.to_thread(…)`.",
+            hint=f"Await {asynchronous} here, or call this in a thread: await asyncio.to_thread(…).",
         )
 
 
 def _in_a_cell() -> bool:
+    """Return whether this is where a notebook runs its cells; the kernel is loaded where there is one."""
     if threading.current_thread() is not threading.main_thread() or "ipykernel" not in sys.modules:
         return False
-    return sys.modules["IPython"].get_ipython() is not None
+    shell = sys.modules["IPython"].get_ipython()
+    return hasattr(shell, "kernel")
+
+
+_running = WeakSet[asyncio.AbstractEventLoop]()
+
+
+def _leave_to_the_parent() -> None:
+    """Have a forked child, where nothing runs on, not complain of the tasks that are its parent's."""
+    for loop in list(_running):
+        loop.set_exception_handler(_say_nothing)
+
+
+def _say_nothing(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Be told of something that went wrong."""
+
+
+if hasattr(os, "register_at_fork"):  # where there is no fork, there is no such function
+    os.register_at_fork(after_in_child=_leave_to_the_parent)
+
+
+def _ended() -> ClosedError:
+    return ClosedError("It was closed before this call had ended.")

@@ -3,7 +3,7 @@
 from types import TracebackType
 from typing import Self
 
-from perdure.memory import Memory
+from perdure.memory import Memory, queueing
 from perdure.records import CloseReport
 from perdure.settings import MemorySettings
 from perdure.sync.blocking import Blocking, blocking, like
@@ -12,16 +12,25 @@ from perdure.sync.connection import Connection
 
 
 class SyncMemory(Blocking[Memory]):
-    """Remembers what is said, and finds it again: `Memory`, with calls that wait instead of being awaited.
+    """Remembers what is said, and finds it again, as `Memory`, with calls that wait where those are awaited.
 
-    It connects at its first call, or in `with`, or by `connect`. Any number of threads may call it at once. It makes
-    its own client from `settings`, or borrows a SyncMemoryClient with its event loop and leaves it open.
+    It connects at its first call, or in `with`, or by `connect`; close it, or the end of the process does. Any number
+    of threads may use it at once. It makes its own SyncMemoryClient from `settings`, which queues writes whatever its
+    `write_mode`, or borrows a `client` that does, and then leaves it open. A call raises ConfigError where one of the
+    client would.
     """
 
     def __init__(self, settings: MemorySettings | None = None, *, client: SyncMemoryClient | None = None) -> None:
-        memory = Memory(settings, client=client.asynchronous if client else None)
-        super().__init__(Connection(memory, lender=client.connection if client else None), lambda: memory)
-        self.settings = memory.settings
+        self.settings = client.settings if client is not None else settings or MemorySettings()
+        self._client = client or SyncMemoryClient(queueing(self.settings))
+        connection = self._client.connection
+        memory = Memory(settings if client is not None else None, client=connection.target)
+        super().__init__(Connection(memory, lender=connection, owns=client is None), lambda: memory)
+
+    @property
+    @like(Memory.client)
+    def client(self) -> SyncMemoryClient:
+        return self._client
 
     @property
     def asynchronous(self) -> Memory:
