@@ -51,9 +51,14 @@ class Process:
     def __init__(self) -> None:
         self._generation = _generation
 
+    @property
+    def left(self) -> bool:
+        """Whether this is a forked child of it."""
+        return self._generation != _generation
+
     def check(self) -> None:
         """Raise ConfigError when the caller is in a forked child."""
-        if self._generation != _generation:
+        if self.left:
             raise ConfigError(
                 "This client was connected before a fork.", hint="Make a new client in the child process."
             )

@@ -133,7 +133,8 @@ class BufferedWriter:
         except (KeyboardInterrupt, SystemExit):
             return  # the task it came from has raised it through the event loop already
         finally:
-            self._abandon()
+            if self._home is not None and not self._home.left:  # a forked child that ends leaves it to its parent
+                self._abandon()
 
     async def close(self, timeout: float | None = None) -> CloseReport:  # noqa: ASYNC109  the surface's own name
         """Refuse further writes, commit those accepted, stop, and report.
@@ -184,8 +185,7 @@ class BufferedWriter:
         expected, self._closed = self._closed, True
         self._acceptance.room.shut()
         left = self._acceptance.room.count
-        kept = self._journal.durable
-        where = "it is kept in the journal" if kept else "it was held in memory only"
+        where = "it is kept in the journal" if (kept := self._journal.durable) else "it was held in memory only"
         error = ClosedError(f"The writer was closed before this write was committed; {where}.")
         self._ledger.abandon(self._acceptance.end(error), left, error, kept=kept)
         if not expected:
