@@ -298,3 +298,36 @@ async def test_limits_come_from_the_settings(gate):
     assert set(stats) == {"language_model", "embedder", "reranker", "store"}
     assert (stats["embedder"].ended, stats["embedder"].threads, stats["store"].threads) == (1, 1, 0)
     assert await made.close(10) == 0
+
+
+async def test_each_call_has_its_own_deadline(gate):
+    """P14: one that ends in time is not cut off by the alarm of one that does not, nor the other way round."""
+    pool = Pool("embedder", 3, 0.05)
+    late = [asyncio.create_task(pool.run(gate.wait)) for _ in range(2)]
+    assert await pool.run(answer) == "in time"
+    for each in late:
+        with pytest.raises(ProviderTimeoutError):
+            await each
+    with pytest.raises(ProviderTimeoutError):
+        await pool.run(gate.wait)
+    assert (pool.running, pool.ended, pool.timed_out) == (0, 4, 3)
+
+
+async def test_being_cancelled_is_not_being_late(gate):
+    """B17: whoever is asked to stop while a call is late as well is told that."""
+    pool = Pool("embedder", 1, 0.01)
+
+    async def stubborn():
+        try:
+            await gate.wait()
+        finally:
+            stopped.cancel()
+
+    stopped = asyncio.create_task(pool.run(stubborn))
+    with pytest.raises(asyncio.CancelledError):
+        await stopped
+    assert stopped.cancelled()
+
+
+async def answer():
+    return "in time"

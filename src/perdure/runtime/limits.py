@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import NamedTuple, Protocol, TypeVar
 
 from perdure.errors import PerdureError, ProviderTimeoutError, StoreUnavailableError
+from perdure.runtime.deadlines import Deadlines
 from perdure.runtime.threads import Threads
 from perdure.runtime.together import together
 
@@ -55,6 +56,7 @@ class Pool:
         self.timed_out = 0
         self._error = error
         self._places = asyncio.Semaphore(concurrency)
+        self._deadlines = Deadlines()
 
     async def run(self, call: Callable[[], Awaitable[T]], *, provider: str = "") -> T:
         """Wait for a place, then for what `call()` returns; `provider` is what an error says did not answer.
@@ -67,12 +69,12 @@ class Pool:
         finally:
             self.waiting -= 1
         self.running += 1
-        deadline = asyncio.timeout(self.deadline_seconds)
+        deadline = self._deadlines.within(self.deadline_seconds)
         try:
-            async with deadline:
+            with deadline:
                 return await call()
         except TimeoutError as error:
-            if not deadline.expired():
+            if not deadline.passed:
                 raise
             self.timed_out += 1
             raise self._late(provider) from error
