@@ -5,6 +5,7 @@ only from those before them: screen, lazy, options, clients, the commands, app; 
 """
 
 import sys
+from io import TextIOWrapper
 
 
 def main() -> None:
@@ -13,4 +14,7 @@ def main() -> None:
         from perdure.cli.app import run  # noqa: PLC0415  a system without what it needs gets a sentence
     except ModuleNotFoundError as error:
         sys.exit(f"perdure: this system has no {error.name}, which the command line needs.")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a console without these letters is no reason to fail
     sys.exit(run(sys.argv[1:]))

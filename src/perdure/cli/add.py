@@ -42,7 +42,7 @@ app = single()
 
 @app.command()
 def add(  # noqa: PLR0913  its options
-    text: Annotated[list[str], typer.Argument(metavar="TEXT...", help="What to remember; - reads standard input.")],
+    text: Annotated[list[str], typer.Argument(metavar="TEXT", help="What to remember; - reads standard input.")],
     *,
     user_id: UserId = None,
     agent_id: AgentId = None,

@@ -49,7 +49,7 @@ def extras() -> Finding:
     missing = [extra for extra, each in found.items() if not all(each)]
     said = [f"{', '.join(there)}." if there else "None."]
     if missing:
-        said.append(f"Not installed: {', '.join(missing)}; where one is wanted: pip install 'perdure[{missing[0]}]'.")
+        said.append(f"Not installed: {', '.join(missing)}; where one is wanted: pip install 'perdure[NAME]'.")
     return Finding("extras", "good", " ".join(said))
 
 

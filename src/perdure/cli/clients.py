@@ -1,13 +1,13 @@
 """A client, or a memory, for as long as a command's work lasts, which can be interrupted without losing anything."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from typing import TypeVar
 
 import typer
 
-from perdure.cli import screen
 from perdure.cli.options import reading
 from perdure.client import MemoryClient
 from perdure.errors import JournalLockedError
@@ -19,6 +19,8 @@ from perdure.wiring import journals, neo4j_uri, target
 T = TypeVar("T")
 
 INTERRUPTED = 130
+LOG = logging.getLogger("perdure.cli")
+"""What is to be said beside the results, above the bar that shows the progress."""
 KEPT = "What is not committed stays in the journal."
 LEFT = "The journal holds writes that are not in the graph yet, and were not looked at. Next: perdure journal drain"
 
@@ -72,7 +74,7 @@ def interruptible(and_then: str = "") -> Generator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        screen.complain(f"perdure: Interrupted. {and_then}".rstrip())
+        LOG.warning("Interrupted. %s", and_then)
         raise typer.Exit(INTERRUPTED) from None
 
 
@@ -110,4 +112,4 @@ async def _with_memory(settings: MemorySettings, work: Callable[[Memory], Awaita
 def tell_of_what_is_left(settings: MemorySettings) -> None:
     """Say so when a journal holds what a reader does not see."""
     if has_entries_for(journals(settings) / settings.memory.journal_name, target(settings)):
-        screen.complain(f"perdure: {LEFT}")
+        LOG.warning(LEFT)

@@ -24,7 +24,9 @@ class Shell(StrEnum):
     FISH = "fish"
 
 
-Given = Annotated[Shell | None, typer.Argument(metavar="[bash|zsh|fish]", help="By default the one of $SHELL.")]
+Given = Annotated[
+    Shell | None, typer.Argument(metavar="SHELL", help="bash, zsh or fish; by default the one of $SHELL.")
+]
 
 
 @app.command()

@@ -42,7 +42,7 @@ app = single()
 def messages(  # noqa: PLR0913  its options
     session: Annotated[
         str | None,
-        typer.Argument(metavar="[SESSION]", help="Show this session. Default: list all.", show_default=False),
+        typer.Argument(metavar="SESSION", help="Show this session. Default: list all.", show_default=False),
     ] = None,
     *,
     user_id: UserId = None,
@@ -121,8 +121,7 @@ def report_sessions(shown: Sequence[Session], scope: ScopeIds, *, more: bool) ->
     """Print a list of sessions."""
     if not shown:
         screen.say(f"There are no sessions of {whose(scope)}.")
-        if not scope:
-            screen.say(f"Say whose: {WHOSE}.")
+        screen.say("What Memory keeps has none: perdure search finds it." if scope else f"Say whose: {WHOSE}.")
         return
     rows = [(screen.minute(each.created_at), screen.minute(each.updated_at), each.session_id) for each in shown]
     screen.show(screen.table(("begun", "latest message", "session"), rows))

@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel
 from rich.console import Console, Group, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, Task, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -248,11 +248,19 @@ def cell(text: str, style: str = "") -> Text:
 # -- while it takes long
 
 
+class HowMany(MofNCompleteColumn):
+    """How many of how many are done, where that is known."""
+
+    def render(self, task: Task) -> Text:
+        """Return what stands in the column."""
+        return Text() if task.total is None else super().render(task)
+
+
 @contextmanager
 def progress(what: str, *, quiet: bool = False) -> Generator[Told]:
     """Yield what is to be told of the progress; a bar shows it, on a terminal only."""
     screen = console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), HowMany(), TimeElapsedColumn())
     hidden = quiet or not screen.is_terminal
     with Progress(*columns, console=screen, transient=True, disable=hidden) as bar, warnings_on(bar.console):
         task = bar.add_task(what, total=None)
@@ -266,7 +274,7 @@ def warnings_on(screen: Console) -> Generator[None]:
     class Printing(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             if not record.getMessage().startswith(REPORTED_ANYWAY):
-                _print(screen, f"perdure: {record.getMessage()}", "yellow")
+                _print(screen, f"perdure: {record.getMessage()}".rstrip(), "yellow")
 
     logger, handler = logging.getLogger("perdure"), Printing(logging.WARNING)
     propagated, logger.propagate = logger.propagate, False

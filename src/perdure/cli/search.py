@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from perdure.cli import screen
-from perdure.cli.clients import with_searcher
+from perdure.cli.clients import LOG, with_searcher
 from perdure.cli.lazy import single
 from perdure.cli.options import (
     WHOSE,
@@ -77,7 +77,7 @@ Threshold = Annotated[
 @app.command()
 def search(  # noqa: PLR0913  its options
     words: Annotated[
-        list[str], typer.Argument(metavar="QUERY...", help="What is looked for; several words are one query.")
+        list[str], typer.Argument(metavar="QUERY", help="What is looked for; several words are one query.")
     ],
     *,
     user_id: UserId = None,
@@ -134,7 +134,7 @@ async def find(memory: Memory, kind: Kind, query: str, options: Mapping[str, Any
     if kind is Kind.MEMORY:
         result = await memory.search(query, rerank=rerank, explain=True, **options)
         if result.rerank_error is not None:
-            screen.complain(f"perdure: Not reranked: {result.rerank_error}")
+            LOG.warning("Not reranked: %s", result.rerank_error)
         return [Found(kind, hit, hit.score, hit.why) for hit in result.results]
     client = memory.client
     searches: dict[Kind, Any] = {
