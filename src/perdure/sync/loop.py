@@ -5,7 +5,7 @@ import inspect
 import os
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, InvalidStateError
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
 from contextvars import copy_context
@@ -17,7 +17,7 @@ from perdure.errors import ClosedError, ConfigError
 from perdure.runtime.home import cancelled
 
 T = TypeVar("T")
-Work = Callable[[], Awaitable[T] | T]
+Work = Callable[[], Coroutine[Any, Any, T] | T]
 
 
 class Call(Generic[T]):
@@ -32,8 +32,8 @@ class Call(Generic[T]):
         """Do it, and answer."""
         try:
             result = self.work()
-            if inspect.isawaitable(result):
-                result = await cast("Awaitable[T]", result)
+            if inspect.iscoroutine(result):  # a receipt can be awaited, and is given back as it is
+                result = await result
         except asyncio.CancelledError as error:
             self.answer.set_exception(_ended() if cancelled() else error)
         except BaseException as error:  # noqa: BLE001  whatever it is, it is the caller's
