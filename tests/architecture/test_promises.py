@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
-LAST = {"B": 41, "J": 14, "M": 27, "T": 13, "P": 24, "X": 6}
-NOT_YET: set[str] = set()
+LAST = {"B": 41, "J": 14, "M": 27, "T": 13, "P": 24, "X": 10}
+NOT_YET = {"X7", "X8", "X9"}
 """Promises whose part is not built."""
 PROMISES = [f"{kind}{number}" for kind, last in LAST.items() for number in range(1, last + 1)]
 CITATION = re.compile(r"([BJMTPX]\d+(?:, [BJMTPX]\d+)*): \S")

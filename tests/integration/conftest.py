@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from breakable import Graph, Network, looking_at, network_to
 from chat_api import ChatAPI
-from doors import DOORS, at
+from doors import DOORS, PATIENCE, at
+
+from perdure.openai import blocking, remembering
 
 HERE = Path(__file__).parent
 
@@ -96,7 +98,9 @@ def api() -> Iterator[ChatAPI]:
 
 
 @pytest.fixture(params=DOORS, ids=lambda door: door.name)
-def door(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """The blocking chat client, and the asynchronous one."""
+def door(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The blocking chat client, and the asynchronous one, with time for their journal."""
+    for module in (blocking, remembering):
+        monkeypatch.setattr(module, "SECONDS_FOR_ACCEPTING", PATIENCE)
     with at(request.param()) as one:
         yield one

@@ -7,6 +7,9 @@ from itertools import islice
 from perdure import Memory, SyncMemory
 from perdure.openai import AsyncOpenAI, OpenAI
 
+PATIENCE = 30.0
+"""Seconds for what is quick on a machine that has nothing else to do."""
+
 
 class BlockingDoor:
     """The blocking client: calls are made as they are."""
@@ -90,7 +93,8 @@ class Rig:
         self.client = door.enter(self.made(memory=self.memory, **options))
 
     def made(self, **options):
-        return self.door.client_class(**{"api_key": "k", "base_url": self.api.url, "max_retries": 0} | options)
+        how = {"api_key": "k", "base_url": self.api.url, "max_retries": 0, "recall_timeout": PATIENCE}
+        return self.door.client_class(**how | options)
 
     def chat(self, *messages, user_id="u1", **how):
         said = [{"role": "user", "content": m} if isinstance(m, str) else m for m in messages]

@@ -297,6 +297,7 @@ def test_memory_trouble_does_not_fail_a_completion(door, api, trouble, status):
     """X4: within its time, the completion goes on without memories, and says so."""
     embedder = Trouble()
     rig = Rig(door, api, settings(embedder=embedder), recall_timeout=0.05)
+    rig.chat("Hello", user_id="u2")  # the first completion waits longer
     embedder.trouble = trouble
     answer = rig.chat("Where do I live?")
     embedder.trouble = None
@@ -412,8 +413,9 @@ class SlowToOpen(EmbeddedGraphStore):
 
 def test_a_memory_that_takes_long_to_open_is_waited_for_once(door, api, monkeypatch):
     """X4: and not for long; what is said meanwhile is remembered when it is open."""
+    monkeypatch.setattr(remembering, "SECONDS_FOR_THE_FIRST", 0.05)
     for module in (blocking, remembering):
-        monkeypatch.setattr(module, "SECONDS_FOR_OPENING", 0.05)
+        monkeypatch.setattr(module, "SECONDS_FOR_ACCEPTING", 0.05)
     store = SlowToOpen()
     monkeypatch.setattr(f"{remembering.__name__}.Memory", lambda: Memory(settings(store=store)))
     monkeypatch.setattr(f"{blocking.__name__}.SyncMemory", lambda: SyncMemory(settings(store=store)))

@@ -6,8 +6,8 @@ from threading import Lock
 from time import monotonic
 from typing import Any
 
-from perdure.errors import ClosedError, PerdureError
-from perdure.openai.remembering import SECONDS_FOR_ACCEPTING, SECONDS_FOR_OPENING, Remembering
+from perdure.errors import ClosedError, ConfigError, PerdureError, shorten
+from perdure.openai.remembering import SECONDS_FOR_ACCEPTING, Remembering
 from perdure.openai.turns import Turn
 from perdure.runtime.home import Process
 from perdure.sync import SyncMemory
@@ -16,13 +16,12 @@ from perdure.sync import SyncMemory
 class SyncRemembering:
     """`Remembering`, called from any thread.
 
-    A memory that is not open yet is opened beside the completion, which waits for it longer at the first time alone.
+    A memory that is not open yet is opened beside the completion, which waits for it no longer than for memories.
     """
 
     def __init__(self, memory: SyncMemory | None, *, recall_timeout: float, recall_limit: int) -> None:
         self._memory = memory or SyncMemory()
         self._lent = memory is not None
-        self._seconds = recall_timeout
         self._remembering = Remembering(
             self._memory.asynchronous, recall_timeout=recall_timeout, recall_limit=recall_limit
         )
@@ -31,19 +30,19 @@ class SyncRemembering:
         self._opener = ThreadPoolExecutor(1, "perdure open")
         self._opening: Future[None] | None = None
         self._open = False
-        self._waited = False
         self._closed = False
 
     def recall(self, turn: Turn) -> None:
         """Find memories for a turn, within the time that there is for it."""
         if not self._remembering.recalls:
             return
-        started = monotonic() if self._waited else None
+        started = monotonic()
         try:
-            if self._opened(self._seconds if self._waited else SECONDS_FOR_OPENING):
-                self._run(lambda: self._remembering.recall(turn, spent=monotonic() - started if started else 0.0))
+            if self._opened(self._remembering.patience):
+                self._run(lambda: self._remembering.recall(turn, spent=monotonic() - started))
             else:
                 turn.memory.status = "timeout"
+                self._remembering.is_warm = True
         except PerdureError as error:
             self._remembering.not_recalled(turn, error)
 
@@ -73,7 +72,7 @@ class SyncRemembering:
         """Remember a turn that had to wait, in the thread that opens the memory."""
         try:
             if self._opening is not None:
-                self._opening.result()
+                _check(self._opening)
             self._run(lambda: self._remembering.settled(turn))
         except PerdureError as error:
             self._remembering.not_remembered(turn, error)
@@ -92,9 +91,8 @@ class SyncRemembering:
                 self._opening = opening = self._opener.submit(self._memory.connection.open)
                 opening.add_done_callback(self._is_open)
         wait([opening], timeout=seconds)
-        self._waited = True
         if opening.done():
-            opening.result()
+            _check(opening)
         return opening.done()
 
     def _is_open(self, opening: Future[None]) -> None:
@@ -119,3 +117,12 @@ class SyncRemembering:
         finally:
             if self._opening is not None and not self._lent:
                 self._memory.close()
+
+
+def _check(opening: Future[None]) -> None:
+    """Raise why a memory could not be opened, as an error of ours."""
+    error = opening.exception()
+    if error is None or isinstance(error, PerdureError):
+        opening.result()
+    else:
+        raise ConfigError(f"The memory cannot be opened: {type(error).__name__}: {shorten(str(error), 200)}") from error

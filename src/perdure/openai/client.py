@@ -24,7 +24,8 @@ class AsyncOpenAI(openai.AsyncOpenAI):
 
     It takes what the official one takes, and a connected `memory`, which stays open; without one it opens a Memory of
     its own when it first needs it, and closes it when it is closed itself. `recall_timeout` is how many seconds a
-    completion waits for memories at most, and `recall_limit` how many are put into a prompt; 0 recalls none.
+    completion waits for memories at most, the first one up to five, and `recall_limit` how many are put into a prompt;
+    0 recalls none.
 
     `chat.completions` and `responses` take `user_id`, `agent_id` and `run_id`, and answer with a `memory` that says
     what was found and what is remembered; without one of these ids they are the official ones. Copies share the

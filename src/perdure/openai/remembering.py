@@ -12,8 +12,8 @@ from perdure.results import MemoryHit
 from perdure.runtime.tasks import Tasks
 from perdure.telemetry import WRITES
 
-SECONDS_FOR_OPENING = 5.0
-"""How long the first completion waits for a memory to be opened, so that a script of one call has memories."""
+SECONDS_FOR_THE_FIRST = 5.0
+"""How long the first completion waits, whose memory may have to be opened: so a script of one call has memories."""
 SECONDS_FOR_ACCEPTING = 0.1
 """How long an answer may be held up until its turn is in the journal: that takes a millisecond or two."""
 MOST_PENDING = 1_000
@@ -32,7 +32,8 @@ class Remembering:
         self._seconds = recall_timeout
         self._limit = recall_limit
         self._opening: asyncio.Task[Any] | None = None
-        self._waited = False
+        self.is_warm = False
+        """Whether a completion has waited for memories before."""
         self._tasks = Tasks()
         self._open: set[Turn] = set()
 
@@ -40,6 +41,11 @@ class Remembering:
     def recalls(self) -> bool:
         """Whether anything is looked for."""
         return self._limit > 0
+
+    @property
+    def patience(self) -> float:
+        """How many seconds a completion waits for memories."""
+        return self._seconds if self.is_warm else max(self._seconds, SECONDS_FOR_THE_FIRST)
 
     async def recall(self, turn: Turn, *, spent: float = 0.0) -> None:
         """Find memories for a turn, within the time that there is for it, of which some seconds may be spent."""
@@ -52,15 +58,15 @@ class Remembering:
             memory.status = "miss"
             return
         try:
-            await self._wait_to_open()
             search = self._tasks.start(self._search(turn), "perdure recall")
         except ClosedError as error:
             self.not_recalled(turn, error)
             return
         try:
-            await asyncio.wait({search}, timeout=max(0.0, self._seconds - spent))
+            await asyncio.wait({search}, timeout=max(0.0, self.patience - spent))
         finally:
             search.cancel()
+            self.is_warm = True
         if not search.done() or search.cancelled():
             memory.status = "timeout"
         elif error := search.exception():
@@ -138,21 +144,13 @@ class Remembering:
 
     async def _opened(self) -> Memory:
         """Return the memory; one of our own is opened first, and where that failed, it is tried anew."""
-        if not self._lent:
-            await asyncio.shield(self._open_it())
-        return self._memory
-
-    def _open_it(self) -> asyncio.Task[Any]:
+        if self._lent:
+            return self._memory
         opening = self._opening
         if opening is None or (opening.done() and (opening.cancelled() or opening.exception())):
             self._opening = opening = self._tasks.start(self._memory.connect(), "perdure open")
-        return opening
-
-    async def _wait_to_open(self) -> None:
-        """Wait for a memory of our own that was never open, the first time."""
-        if not (self._lent or self._waited):
-            await asyncio.wait({self._open_it()}, timeout=SECONDS_FOR_OPENING)
-            self._waited = True
+        await asyncio.shield(opening)
+        return self._memory
 
     async def close(self) -> None:
         """Remember what is left, and close a memory of our own; one that is lent stays open. Safe to call again."""
