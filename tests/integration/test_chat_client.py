@@ -7,18 +7,19 @@ import pickle
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import openai
 import pytest
 from chat_api import tool_call
-from doors import Rig
+from doors import BlockingDoor, Rig, at
 from openai.types.chat import ChatCompletion
 from pydantic import BaseModel
 
 import perdure
 from perdure import ConfigError, InputError, Memory, MemorySettings, SyncMemory
 from perdure.errors import ProviderError
-from perdure.openai import TurnMemory, blocking, remembering
+from perdure.openai import OpenAI, TurnMemory, blocking, remembering
 from perdure.pipelines.recalled import without_recalled
 from perdure.stores.embedded import EmbeddedGraphStore
 from perdure.testing_search import FakeEmbedder
@@ -448,3 +449,26 @@ def test_without_the_official_package_the_import_says_what_to_install():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
     assert "ConfigError" in done.stderr.splitlines()[-1]
     assert "pip install 'perdure[openai]'" in done.stderr.splitlines()[-1]
+
+
+def test_one_blocking_client_serves_many_threads(api):
+    """X3: no turn is lost or mixed up."""
+    with at(BlockingDoor()) as blocking_door, ThreadPoolExecutor(8) as pool:
+        rig = Rig(blocking_door, api, settings())
+        answers = list(pool.map(lambda n: rig.chat(f"This is number {n}.", user_id=f"u{n % 4}"), range(24)))
+        assert {one.memory.remembered for one in answers} <= {"accepted", "pending"}
+        for user in range(4):
+            said = {text for role, text in rig.remembered(f"u{user}") if role == "user"}
+            assert said == {f"This is number {n}." for n in range(user, 24, 4)}
+
+
+async def test_the_blocking_client_works_where_an_event_loop_runs(api):
+    """X4: it stands still for the answer anyway."""
+    memory = SyncMemory(settings())
+    client = OpenAI(api_key="k", base_url=api.url, memory=memory, recall_timeout=30)
+    said = [{"role": "user", "content": "I live in Lisbon."}]
+    answer = client.chat.completions.create(model="m", messages=said, user_id="u1")
+    assert answer.memory.status == "miss"
+    client.close()
+    await asyncio.to_thread(memory.close)
+    assert answer.memory.remembered == "accepted"

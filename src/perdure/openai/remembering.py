@@ -139,6 +139,8 @@ class Remembering:
 
     def not_remembered(self, turn: Turn, error: BaseException) -> None:
         """Say on a turn why it is lost."""
+        turn.ended = True
+        self._open.discard(turn)
         turn.memory.remembered, turn.memory.reason = "failed", str(error)
         _warn("a turn is not remembered", error)
 
