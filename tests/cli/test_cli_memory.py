@@ -143,7 +143,7 @@ def test_what_cannot_be_remembered_is_refused(look, data_dir, types, given, what
         (("search", "x"), "Say whose memory to search: --user-id"),
         (("search", "x", "--tenant", "acme"), "Say whose memory to search: --user-id"),
         (("search", " ", *ADA), "The query is empty"),
-        (("search", *ADA), "Missing argument 'QUERY...'"),
+        (("search", *ADA), "Missing argument 'QUERY"),
         (("search", "x", *ADA, "--threshold", "2"), "'--threshold'"),
         (("search", "x", *ADA, "--kind", "thought"), "'--kind'"),
         (("add", "x", *ADA, "--metadata", "colour"), "should be NAME=VALUE"),

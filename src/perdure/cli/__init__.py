@@ -1,7 +1,7 @@
 """The command line: parses what is typed, calls the library, prints what comes back; nothing else.
 
 Exit code 0 is done, 1 failed, 2 wrong use. With `--json`, standard output is always one JSON document. Modules import
-only from those before them: screen, lazy, options, clients, the commands, app; those of commands are loaded when used.
+only from those before them: endings, screen, lazy, options, clients, the commands, app. Commands are loaded when used.
 """
 
 import sys

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from perdure import __version__
+from perdure.cli.endings import FAILED, INTERRUPTED, WRONG_USE, Interrupted
 from perdure.cli.lazy import program_of
 from perdure.errors import ConfigError, InputError, PerdureError
 
-FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 COMMANDS = {
     "demo": ("demo", "Watch an agent's turns stop waiting; takes half a minute."),
     "add": ("add", "Remember a text, or what messages say."),
@@ -67,6 +67,9 @@ def run(arguments: Sequence[str]) -> int:
     as_json = "--json" in arguments[: arguments.index("--") if "--" in arguments else None]
     try:
         return ended(program(), arguments, as_json=as_json)
+    except (Interrupted, KeyboardInterrupt, typer.Abort) as ending:
+        complain(f"perdure: Interrupted. {ending}".rstrip())
+        return INTERRUPTED
     except PerdureError as error:
         say_error(error, as_json=as_json)
         return WRONG_USE if isinstance(error, ConfigError | InputError) else FAILED
@@ -76,9 +79,6 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as error:
         say_error(PerdureError(f"{error.strerror or error}: {error.filename!r}"), as_json=as_json)
         return FAILED
-    except (KeyboardInterrupt, typer.Abort):
-        complain("perdure: Interrupted.")
-        return INTERRUPTED
     except Exception as error:  # noqa: BLE001  the rim
         where = traceback.extract_tb(error.__traceback__)[-1]
         fault = f"{type(error).__name__} in {os.path.basename(where.filename)}:{where.lineno}: {error}"  # noqa: PTH119
@@ -92,13 +92,15 @@ def ended(command: Any, arguments: Sequence[str], *, as_json: bool) -> int:
         code = command(list(arguments), prog_name="perdure", standalone_mode=not as_json)
         sys.stdout.flush()  # while what comes of a reader that has gone can still be told
     except SystemExit as ending:
-        return ending.code if isinstance(ending.code, int) else FAILED
+        code = ending.code if isinstance(ending.code, int) else FAILED
     except Exception as error:
         if as_json and hasattr(error, "format_message"):  # what typer raises for wrong use, whichever its version
             wrong = getattr(error, "ctx", None)
             hint = f"{wrong.command_path} --help" if wrong is not None else None
             raise InputError(getattr(error, "format_message")(), hint=hint) from error  # noqa: B009  as above
         raise
+    if code == INTERRUPTED:
+        raise Interrupted
     return code if isinstance(code, int) else 0
 
 

@@ -6,8 +6,7 @@ from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from typing import TypeVar
 
-import typer
-
+from perdure.cli.endings import Interrupted
 from perdure.cli.options import reading
 from perdure.client import MemoryClient
 from perdure.errors import JournalLockedError
@@ -18,7 +17,6 @@ from perdure.wiring import journals, neo4j_uri, target
 
 T = TypeVar("T")
 
-INTERRUPTED = 130
 LOG = logging.getLogger("perdure.cli")
 """What is to be said beside the results, above the bar that shows the progress."""
 KEPT = "What is not committed stays in the journal."
@@ -70,12 +68,11 @@ def with_memory(settings: MemorySettings, work: Callable[[Memory], Awaitable[T]]
 
 @contextmanager
 def interruptible(and_then: str = "") -> Generator[None]:
-    """End the program as Ctrl-C should."""
+    """End the program as Ctrl-C should, and say what became of what was begun."""
     try:
         yield
     except KeyboardInterrupt:
-        LOG.warning("Interrupted. %s", and_then)
-        raise typer.Exit(INTERRUPTED) from None
+        raise Interrupted(and_then) from None
 
 
 @contextmanager

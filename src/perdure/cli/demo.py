@@ -1,10 +1,12 @@
 """`perdure demo`: what `make demo` shows, for those who have the package and no checkout."""
 
+import asyncio
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from perdure.cli.endings import Interrupted
 from perdure.cli.lazy import single
 from perdure.cli.options import AsJson
 from perdure.demo.__main__ import Options, run
@@ -49,4 +51,9 @@ def demo(
         server = None if uri is None else check_bolt_uri(uri)
     except ValueError as error:
         raise InputError(f"--uri {shorten(repr(uri), 80)} {error}.") from None
-    raise typer.Exit(run(Options(server, source, limit, as_json)))
+    try:
+        code = run(Options(server, source, limit, as_json))
+    except (KeyboardInterrupt, asyncio.CancelledError) as error:
+        reason = error.__context__ or error
+        raise Interrupted("\n".join(getattr(reason, "__notes__", []))) from None
+    raise typer.Exit(code)
