@@ -84,12 +84,14 @@ def _standard_zone(value: Any) -> Any:
         return value.replace(tzinfo=fixed)
 
 
-def plain(value: Any) -> Any:  # noqa: PLR0911  one line a kind of value
+def plain(value: Any) -> Any:  # noqa: C901, PLR0911  one line a kind of value
     """Return a result value as the types a write may carry.
 
     A node or relationship becomes the map of its properties, a path `{"nodes": […], "relationships": […]}`, a
     duration `{"months", "days", "seconds"}` (and "nanoseconds" unless none), a point the map of its coordinates.
     """
+    if type(value) in UNCHANGED:
+        return value
     match value:
         case list():
             return [plain(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
