@@ -85,7 +85,10 @@ def _copy_list(value: list[Any] | tuple[Any, ...], path: tuple[str | int, ...], 
     copy: list[Any] = []
     size = OVERHEAD
     for index, item in enumerate(value):
-        kept, extra = _copy(item, (*path, index), depth)
+        if type(item) in _AS_THEY_ARE:  # as in a vector
+            kept, extra = item, OVERHEAD
+        else:
+            kept, extra = _copy(item, (*path, index), depth)
         copy.append(kept)
         size += extra
     return copy, size
