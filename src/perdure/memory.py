@@ -139,7 +139,8 @@ class Memory:
         and what contradicts it takes its place. With `wait="accepted"` this returns as soon as the messages are in the
         journal, and `results` is empty: what is found in them, is so in the background, also after a restart.
 
-        One side that fails does not undo the other: `sides` says so, and the side gets it later. Raises InputError
+        One side that fails does not undo the other: `sides` says so, and the side gets it later. A hundred statements
+        are kept as a whole or not at all; a longer list is several such parts, in its order. Raises InputError
         before anything is done, ProviderError with nothing kept, and ClosedError.
         """
         parts, whose = self._about(scope)

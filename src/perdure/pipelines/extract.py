@@ -110,6 +110,8 @@ def _statement(found: Found, heard: Sequence[Turn]) -> Statement:
 
 
 def _slot(found: Found, turn: Turn) -> tuple[str | None, str | None]:
+    if not (found.subject and found.attribute and found.value):
+        return None, None
     subject, attribute, value = (_line(part).casefold() for part in (found.subject, found.attribute, found.value))
     if not (subject and attribute and value):
         return None, None
