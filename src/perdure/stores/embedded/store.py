@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import tempfile
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -26,6 +25,7 @@ from perdure.errors import (
 )
 from perdure.records import Batch, LaneMark
 from perdure.runtime.home import uninterrupted
+from perdure.runtime.temporary import TemporaryFiles
 from perdure.stores.embedded.dialect import decode_row, encode, translate
 from perdure.telemetry import STORES
 
@@ -61,7 +61,7 @@ class EmbeddedGraphStore:
 
     def __init__(self, directory: str | Path | None) -> None:
         self._directory = None if directory is None else Path(directory)
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._temporary: TemporaryFiles | None = None
         self._session: kglite.Session | None = None
         self._writer = asyncio.Lock()
         self._readers = CapacityLimiter(READERS)
@@ -88,8 +88,8 @@ class EmbeddedGraphStore:
         if kglite.get_query_warning_policy() == "stderr":
             kglite.set_query_warning_policy("silent")  # a read that matches nothing yet is no news
         if self._directory is None:
-            self._temporary = tempfile.TemporaryDirectory(prefix="perdure-")
-            self._session = kglite.open_session(str(Path(self._temporary.name) / FILE), durable="normal")
+            self._temporary = TemporaryFiles()
+            self._session = kglite.open_session(str(self._temporary.path / FILE), durable="normal")
             return
         with opening(self._directory):
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -4,7 +4,6 @@ A search compares the query with every vector of its owner: nothing is approxima
 no difference to what is found. Measured choices are in decision 0015.
 """
 
-import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -18,6 +17,7 @@ from perdure.records import Revision, VectorHit, VectorKind, VectorQuery, Vector
 from perdure.runtime.home import uninterrupted
 from perdure.runtime.limits import Pool
 from perdure.runtime.microbatch import Microbatch
+from perdure.runtime.temporary import TemporaryFiles
 from perdure.stores.sqlite_vectors.analysis import Analyser, Hashes
 from perdure.stores.sqlite_vectors.cache import Cache, Change
 from perdure.stores.sqlite_vectors.corpus import Corpus, Row
@@ -55,7 +55,7 @@ class SqliteVectorStore:
 
     def __init__(self, directory: str | Path | None, *, max_memory_bytes: int = 512 * 1024 * 1024) -> None:
         self._directory = None if directory is None else Path(directory)
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._temporary: TemporaryFiles | None = None
         self._cache = Cache(self._load, max_memory_bytes)
         self._open: _Open | None = None
         self._readers = CapacityLimiter(READERS)
@@ -82,8 +82,8 @@ class SqliteVectorStore:
     def _connect(self, embedder: str, dimension: int) -> None:
         directory = self._directory
         if directory is None:
-            self._temporary = tempfile.TemporaryDirectory(prefix="perdure-")
-            directory = Path(self._temporary.name)
+            self._temporary = TemporaryFiles()
+            directory = self._temporary.path
         self._open = _Open(File.opened(directory / FILE, embedder, dimension), dimension)
 
     async def close(self) -> None:
