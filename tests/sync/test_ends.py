@@ -1,0 +1,203 @@
+"""How a process ends that has something synchronous open: closed first, without a hang and without a word."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import perdure
+from perdure import ConfigError, MemorySettings, SyncMemory
+
+SOURCE = Path(perdure.__file__).parents[1]
+BEGIN = """
+import os, signal, sys, threading
+from perdure import Memory, MemorySettings, SyncMemory, SyncMemoryClient
+
+memory = SyncMemory()
+memory.add("I moved to Lisbon", user_id="u42", wait="accepted")
+"""
+POSIX = pytest.mark.skipif(os.name != "posix", reason="there are no such signals here")
+FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run a program in a directory of its own; it must end."""
+
+    def run(program, begin=BEGIN):
+        variables = {name: value for name, value in os.environ.items() if not name.startswith("PERDURE_")}
+        return subprocess.run(
+            [sys.executable, "-c", begin + textwrap.dedent(program)], cwd=tmp_path, capture_output=True, text=True,
+            timeout=60, check=False, env={**variables, "PYTHONPATH": str(SOURCE), "PYTHONWARNINGS": "default"},
+        )  # fmt: skip
+
+    return run
+
+
+def kept(directory):
+    """Return what the next process finds."""
+    with SyncMemory(MemorySettings(data_dir=directory / ".perdure")) as memory:
+        memory.flush(30)
+        return sorted(each.memory for each in memory.get_all(user_id="u42").results)
+
+
+def silent(done, code=0):
+    """Assert that a program ended as it meant to, and that nobody complained."""
+    assert (done.returncode, done.stderr) == (code, "")
+
+
+def test_a_forgotten_close_is_made_up_for(run, tmp_path):
+    """B14: the end of the program closes; what was accepted is remembered."""
+    silent(run(""))
+    assert kept(tmp_path) == ["I moved to Lisbon"]
+
+
+def test_an_error_that_ends_the_program_loses_nothing(run, tmp_path):
+    done = run("raise SystemExit(7)")
+    silent(done, 7)
+    assert kept(tmp_path) == ["I moved to Lisbon"]
+
+
+def test_threads_that_still_call_do_not_keep_the_program(run, tmp_path):
+    """Those that Python waits for end their work; those it does not are left where they are."""
+    done = run(
+        """
+        busy = threading.Event()
+
+        def work():
+            busy.wait()
+            memory.add("My sister Rita keeps the dog", user_id="u42")
+
+        def chatter():
+            while True:
+                memory.search("Lisbon", user_id="u42")
+                busy.set()
+
+        threading.Thread(target=work).start()
+        threading.Thread(target=chatter, daemon=True).start()
+        """
+    )
+    silent(done)
+    assert kept(tmp_path) == ["I moved to Lisbon", "My sister Rita keeps the dog"]
+
+
+def test_a_thread_may_call_first_when_the_main_one_has_ended(run, tmp_path):
+    """As in a program whose last line starts its workers."""
+    done = run(
+        """
+        def work():
+            threading.main_thread().join()
+            memory.add("My sister Rita keeps the dog", user_id="u42")
+
+        threading.Thread(target=work).start()
+        """,
+        begin=BEGIN.rsplit("memory.add", 1)[0],
+    )
+    silent(done)
+    assert kept(tmp_path) == ["My sister Rita keeps the dog"]
+
+
+def test_what_nobody_can_close_any_more_warns(run):
+    """And is closed at the end all the same."""
+    done = run("del memory")
+    assert done.returncode == 0
+    assert "ResourceWarning: a client was not closed" in done.stderr
+
+
+@POSIX
+def test_sigterm_closes_first(run, tmp_path):
+    """J12: also while the main thread waits, and though the event loop runs in another."""
+    done = run("threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start(); threading.Event().wait()")
+    silent(done, -signal.SIGTERM)
+    assert "UNSETTLED" not in journal_of(tmp_path)
+    assert kept(tmp_path) == ["I moved to Lisbon"]
+
+
+def journal_of(directory):
+    """Return what the command line says is pending."""
+    done = subprocess.run(
+        [sys.executable, "-m", "perdure.cli", "journal", "inspect", "--json"], cwd=directory, capture_output=True,
+        text=True, check=False, env={**os.environ, "PYTHONPATH": str(SOURCE)},
+    )  # fmt: skip
+    return done.stdout
+
+
+@POSIX
+def test_a_handler_of_the_program_s_own_stays(run):
+    """J12: where somebody else handles SIGTERM, we do not; and after close it is as it was."""
+    done = run(
+        """
+        assert callable(signal.getsignal(signal.SIGTERM))
+        memory.close()
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        mine = lambda *_: None
+        signal.signal(signal.SIGTERM, mine)
+        with SyncMemory() as memory:
+            assert signal.getsignal(signal.SIGTERM) is mine
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        with SyncMemory(MemorySettings(memory={"close_on_sigterm": False})):
+            assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        """
+    )
+    silent(done)
+
+
+@FORKS
+def test_a_forked_child_hears_a_clear_error_and_ends(run, tmp_path):
+    """B36: whatever it calls, also as it ends; the parent goes on."""
+    done = run(
+        """
+        client = SyncMemoryClient(MemorySettings(store="memory://", memory={"write_mode": "buffered"}))
+        receipt = client.buffered.submit("CREATE (:N)")
+        child = os.fork()
+        if child == 0:
+            calls = [
+                lambda: memory.add("I am a child", user_id="u42"), memory.close, memory.connect,
+                lambda: client.short_term.add_message("s", "user", "hi", user_id="u42"), client.flush,
+            ]
+            for call in calls:
+                try:
+                    call()
+                except Exception as error:
+                    print(type(error).__name__, error)
+            sys.exit(5)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 5
+        memory.add("My sister Rita keeps the dog", user_id="u42")
+        receipt.committed()
+        client.close()
+        """
+    )
+    silent(without_warnings_about_forks(done))
+    assert done.stdout.splitlines() == [f"ConfigError {before_a_fork()}"] * 5
+    assert kept(tmp_path) == ["I moved to Lisbon", "My sister Rita keeps the dog"]
+
+
+def before_a_fork():
+    return ConfigError("This client was connected before a fork.", hint="Make a new client in the child process.")
+
+
+def without_warnings_about_forks(done):
+    """Take out what Python itself says of forking with threads."""
+    lines = [line for line in done.stderr.splitlines(keepends=True) if "fork()" not in line and "os.fork" not in line]
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout, "".join(lines))
+
+
+@FORKS
+def test_what_was_made_before_a_fork_and_not_used_works_in_the_child(run, tmp_path):
+    """B36: control; as under a server that loads the application and then forks its workers."""
+    done = run(
+        """
+        child = os.fork()
+        if child == 0:
+            memory.add("I am a child", user_id="u42")
+            sys.exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        """,
+        begin=BEGIN.rsplit("memory.add", 1)[0],
+    )
+    silent(done)
+    assert kept(tmp_path) == ["I am a child"]
