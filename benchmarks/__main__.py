@@ -11,11 +11,12 @@ from benchmarks import (
     replay,
     search,
     stalls,
+    sync,
     turn,
     waits,
 )
 from benchmarks.cli import main
 
 if __name__ == "__main__":
-    parts = (drain, waits, accept, turn, conversation, journal, stalls, replay, outage, search, pipeline, memory)
+    parts = (drain, waits, accept, turn, conversation, journal, stalls, replay, outage, search, pipeline, memory, sync)
     main(__doc__, [part.measure for part in parts])
