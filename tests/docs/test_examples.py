@@ -29,6 +29,7 @@ SAID = {
     "knowledge.py": "Now she lives in Ockham.\nIn 1836 she lives in London, until 30 June 1838.\n",
     "notes.py": "> Which guest may not eat walnuts?\nRita is allergic to nuts. (",
     "reasoning.py": "find a flat in Lisbon: done, 980 euro\n",
+    "synchronous.py": "4 memories of 2 users.\nada: I moved to Lisbon last month.\nbob: I live in Porto.\n",
     "remembering.py": "- September 2026, Ada: I moved to Lisbon last month.\n</recalled-memories>\nIn which city do I",
 }
 """A part of what each prints."""
