@@ -66,6 +66,11 @@ def test_an_example_can_be_read_at_once(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 80
 
 
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.[pi]*")), ids=lambda path: path.name)
+def test_an_example_stands_in_their_list(path):
+    assert f"\n| [{path.name}]({path.name}) | " in (EXAMPLES / "README.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.ipynb")), ids=lambda path: path.name)
 def test_a_notebook_prints_what_it_shows(path, tmp_path):
     cells = [cell for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] if cell["cell_type"] == "code"]
