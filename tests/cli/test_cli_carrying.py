@@ -107,7 +107,9 @@ def test_of_a_damaged_file_nothing_is_imported(look, tmp_path, monkeypatch, dama
     path.write_text("".join(f"{line}\n" for line in path.read_text().splitlines()[:5]))
     path.write_text(damage(path.read_text()))
     monkeypatch.setenv("PERDURE_DATA_DIR", str(tmp_path / "elsewhere"))
-    assert what in look("import", str(path), code=2).err
+    said = look("import", str(path), code=2).err
+    assert what in said
+    assert ("Nothing of the file was imported." in said) is what.startswith("line")
     assert asyncio.run(seen()) == {}
 
 

@@ -125,4 +125,4 @@ def _record(line: str, where: str) -> tuple[str, Exported]:
         kind = values.pop("kind")
         return kind, KINDS[kind][0](**values)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise InputError(f"{where} is no record.") from error
+        raise InputError(f"{where} is no record.", hint="Nothing of the file was imported.") from error
