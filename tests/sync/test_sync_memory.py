@@ -1,5 +1,6 @@
 """What is synchronous does the same work, is connected when it is needed, and leaves nothing behind."""
 
+import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
@@ -202,3 +203,22 @@ def test_a_call_that_close_overtakes_is_told(client, store):
         client.close(timeout=0)
         with pytest.raises(ClosedError):
             call.result(30)
+
+
+@pytest.mark.filterwarnings("ignore:Exception in thread perdure loop:pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_loop_that_ends_by_itself_leaves_nobody_waiting(client, store):
+    """Whatever a callback on it has raised: those that wait are told, and so is whoever calls then."""
+
+    def bring_down():
+        raise SystemExit
+
+    store.hold()
+    with ThreadPoolExecutor(1) as threads:
+        call = threads.submit(client.buffered.submit, NOTE, {"n": 1})
+        assert wait_until(lambda: client.buffered.pending == 1)
+        client.connection.run(lambda: asyncio.get_running_loop().call_soon(bring_down) and None)
+        with pytest.raises(ClosedError):
+            call.result(30)
+    assert wait_until(lambda: not loops())
+    with pytest.raises(ClosedError):
+        client.stats(user_id="u42")

@@ -177,7 +177,7 @@ class Connection(Generic[C]):
 
     def warn_if_open(self) -> None:
         """Say that nobody can close it any more."""
-        if self._connected and not self.closed:
+        if self._connected and not self.closed and self._process is not None and not self._process.left:
             warnings.warn(f"a {self._what} was not closed", ResourceWarning, stacklevel=2)
 
     @property

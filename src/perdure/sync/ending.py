@@ -76,7 +76,7 @@ def _on_sigterm(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  
     """Close everything, then let the signal do what it does without us; it is sent again when that is done."""
     global _left  # noqa: PLW0603  a process has one handler for a signal
     if _left is None:
-        calls = [connection.begin_to_end(None) for connection in _open if connection.on_sigterm]
+        calls = [connection.begin_to_end(None) for connection in list(_open) if connection.on_sigterm]
         _left = {call.answer for call in calls}
         for answer in list(_left):
             answer.add_done_callback(_one_is_closed)

@@ -55,7 +55,8 @@ class Loop:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._end: asyncio.Event
-        self._tasks = set[asyncio.Task[None]]()
+        self._calls = set[Call[Any]]()
+        """Those without an answer."""
 
     @property
     def running(self) -> bool:
@@ -65,9 +66,7 @@ class Loop:
     def start(self) -> None:
         """Start the thread. It keeps no process from ending."""
         ready = Future[asyncio.AbstractEventLoop]()
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._serve(ready)), name="perdure loop", daemon=True
-        )
+        self._thread = threading.Thread(target=self._run, args=[ready], name="perdure loop", daemon=True)
         self._thread.start()
         self._loop = loop = ready.result()
         _running.add(loop)
@@ -92,6 +91,7 @@ class Loop:
         with self._lock:  # so that everything asked for is begun before the loop ends
             if self._loop is None:
                 raise _ended()
+            self._calls.add(call)
             self._loop.call_soon_threadsafe(self._begin, call, context=copy_context())
         return call
 
@@ -110,18 +110,30 @@ class Loop:
         return _Block(self, block)
 
     def _begin(self, call: Call[Any]) -> None:
-        call.task = task = asyncio.create_task(call.run(), name="perdure call")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        call.task = asyncio.create_task(call.run(), name="perdure call")
+        call.task.add_done_callback(lambda _: self._calls.discard(call))
+
+    def _run(self, ready: Future[asyncio.AbstractEventLoop]) -> None:
+        """Be the thread; whatever ends it, nobody waits for ever."""
+        try:
+            asyncio.run(self._serve(ready))
+        except OSError as error:  # there is no file left for an event loop
+            ready.set_exception(error)
+        finally:
+            with self._lock:
+                self._loop = None
+            for call in list(self._calls):
+                if not call.answer.done():
+                    call.answer.set_exception(_ended())
 
     async def _serve(self, ready: Future[asyncio.AbstractEventLoop]) -> None:
         self._end = asyncio.Event()
         ready.set_result(asyncio.get_running_loop())
         await self._end.wait()
-        while self._tasks:
-            for task in self._tasks:
+        while tasks := [call.task for call in list(self._calls) if call.task is not None]:
+            for task in tasks:
                 task.cancel()
-            await asyncio.wait(self._tasks)
+            await asyncio.wait(tasks)
 
 
 class _Block(AbstractContextManager[T]):
