@@ -81,5 +81,8 @@ class DeadLetters:
             letter.query, parameters, letter.key, size + len(letter.query) + OVERHEAD, letter.attempts, letter.seq
         )
         self._acceptance.redriven += 1
-        receipt = await self._acceptance.when_there_is_room(write, None, monotonic(), None)
+        started = monotonic()
+        receipt = self._acceptance.at_once(write, None, started)
+        if receipt is None:
+            receipt = await self._acceptance.when_there_is_room(write, None, started, None)
         return await receipt.accepted()
