@@ -33,11 +33,15 @@ NOT_OFFERED = {
     MemoryClient: {"graph", "providers"},  # what Memory stands on; not for applications
     ShortTermMemory: {"keep"},  # the import's
     BufferedWriter: {"start", "close"}  # the client's, which owns it
-    | {"identity", "journal_health", "redriven"},  # what the client and typed memory ask it
+    | {"identity", "journal_health", "redriven", "submit_own"},  # what the client and typed memory ask it
     DeadLetters: {"drop_those"},  # typed memory's
-    Receipt: {"keep", "settle", "when_settled", "kept", "entry", "accepted_at"},  # the writer's
+    Receipt: {"keep", "settle", "when_settled", "kept", "entry", "accepted_at"}  # the writer's
+    | {"hurry"},  # typed memory's
 }
-ONLY_SYNC = {SyncMemoryClient: {"connection"}}  # what SyncMemory stands on
+ONLY_SYNC = {
+    SyncMemoryClient: {"connection"},  # what SyncMemory stands on
+    SyncMemory: {"asynchronous", "connection"},  # what the chat client stands on
+}
 
 
 def public(kind):
