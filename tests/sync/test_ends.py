@@ -103,7 +103,16 @@ def test_a_thread_may_call_first_when_the_main_one_has_ended(run, tmp_path):
 
 def test_what_nobody_can_close_any_more_warns(run):
     """And is closed at the end all the same."""
-    done = run("del memory")
+    done = run(
+        """
+        import weakref
+
+        left = weakref.ref(memory.client)
+        del memory
+        while left() is not None:  # the loop may not have let go of the call yet
+            threading.Event().wait(0.001)
+        """
+    )
     assert done.returncode == 0
     assert "ResourceWarning: a client was not closed" in done.stderr
 
