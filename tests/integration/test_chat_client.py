@@ -3,11 +3,13 @@
 import asyncio
 import copy
 import json
+import os
 import pickle
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import openai
 import pytest
@@ -472,3 +474,23 @@ async def test_the_blocking_client_works_where_an_event_loop_runs(api):
     client.close()
     await asyncio.to_thread(memory.close)
     assert answer.memory.remembered == "accepted"
+
+
+UNCLOSED = """
+from perdure.openai import OpenAI
+client = OpenAI()
+said = [{"role": "user", "content": "Where is my home?"}]
+stream = client.chat.completions.create(model="m", messages=said, user_id="u1", stream=True)
+next(stream), next(stream)
+"""
+
+
+def test_a_blocking_client_that_nobody_closed_is_at_the_end_of_the_process(api, tmp_path):
+    """X3: of a stream that was left half-read, what came is remembered."""
+    environment = {**os.environ, "OPENAI_API_KEY": "k", "OPENAI_BASE_URL": api.url}
+    environment["PYTHONPATH"] = str(Path(perdure.__file__).parents[1])
+    subprocess.run([sys.executable, "-c", UNCLOSED], cwd=tmp_path, env=environment, check=True, timeout=60)
+    with SyncMemory(MemorySettings(store=str(tmp_path / ".perdure"))) as memory:
+        assert memory.flush(30)
+        found = [one.memory for one in memory.get_all(user_id="u1").results]
+    assert found == ["Where is my home?", "Lis"]

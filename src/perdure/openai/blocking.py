@@ -1,10 +1,13 @@
 """The same for code that does not await: memory is asked and told on the event loop of a SyncMemory."""
 
+import atexit
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from threading import Lock
 from time import monotonic
 from typing import Any
+from weakref import ref
 
 from perdure.errors import ClosedError, ConfigError, PerdureError, shorten
 from perdure.openai.remembering import SECONDS_FOR_ACCEPTING, Remembering
@@ -31,6 +34,8 @@ class SyncRemembering:
         self._opening: Future[None] | None = None
         self._open = False
         self._closed = False
+        self._at_exit = partial(_close, ref(self))
+        atexit.register(self._at_exit)
 
     def recall(self, turn: Turn) -> None:
         """Find memories for a turn, within the time that there is for it."""
@@ -108,6 +113,7 @@ class SyncRemembering:
             if self._closed:
                 return
             self._closed = True
+        atexit.unregister(self._at_exit)
         self._opener.shutdown()
         try:
             if self._open:
@@ -117,6 +123,13 @@ class SyncRemembering:
         finally:
             if self._opening is not None and not self._lent:
                 self._memory.close()
+
+
+def _close(remembering: ref[SyncRemembering]) -> None:
+    """Remember, when the process ends, what is left of a client that nobody has closed."""
+    client = remembering()
+    if client is not None:
+        client.close()
 
 
 def _check(opening: Future[None]) -> None:
