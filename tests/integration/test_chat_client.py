@@ -482,11 +482,13 @@ client = OpenAI()
 said = [{"role": "user", "content": "Where is my home?"}]
 stream = client.chat.completions.create(model="m", messages=said, user_id="u1", stream=True)
 next(stream), next(stream)
+import signal
+assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL, "nobody waits for SIGTERM"
 """
 
 
 def test_a_blocking_client_that_nobody_closed_is_at_the_end_of_the_process(api, tmp_path):
-    """X3: of a stream that was left half-read, what came is remembered."""
+    """X3, J12: of a stream that was left half-read, what came is remembered; SIGTERM would close the memory."""
     environment = {**os.environ, "OPENAI_API_KEY": "k", "OPENAI_BASE_URL": api.url}
     environment["PYTHONPATH"] = str(Path(perdure.__file__).parents[1])
     subprocess.run([sys.executable, "-c", UNCLOSED], cwd=tmp_path, env=environment, check=True, timeout=60)

@@ -13,7 +13,7 @@ from perdure.errors import ClosedError, ConfigError, PerdureError, shorten
 from perdure.openai.remembering import SECONDS_FOR_ACCEPTING, Remembering
 from perdure.openai.turns import Turn
 from perdure.runtime.home import Process
-from perdure.sync import SyncMemory
+from perdure.sync import SyncMemory, ending
 
 
 class SyncRemembering:
@@ -33,6 +33,7 @@ class SyncRemembering:
         self._opener = ThreadPoolExecutor(1, "perdure open")
         self._opening: Future[None] | None = None
         self._open = False
+        self._watched = False
         self._closed = False
         self._at_exit = partial(_close, ref(self))
         atexit.register(self._at_exit)
@@ -87,6 +88,7 @@ class SyncRemembering:
         self._process = self._process or Process()
         self._process.check()
         if self._open and not self._closed:
+            self._watched = self._watched or ending.watch()
             return True
         with self._lock:
             if self._closed:
@@ -98,6 +100,7 @@ class SyncRemembering:
         wait([opening], timeout=seconds)
         if opening.done():
             _check(opening)
+            self._watched = ending.watch()
         return opening.done()
 
     def _is_open(self, opening: Future[None]) -> None:

@@ -40,8 +40,14 @@ _left: set[Future[None]] | None = None
 def opened(connection: Open) -> None:
     """See to it that it is closed before the process ends."""
     _open[connection] = None
-    if connection.on_sigterm and _may_handle():
+    watch()
+
+
+def watch() -> bool:
+    """Have SIGTERM close what is open, and return whether this thread could: what another opened waits for that."""
+    if any(connection.on_sigterm for connection in _open) and _may_handle():
         signal.signal(signal.SIGTERM, _on_sigterm)
+    return _in_main_thread()
 
 
 def closed(connection: Open) -> None:
