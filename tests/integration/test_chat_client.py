@@ -272,6 +272,15 @@ def test_no_more_memories_than_asked_for_are_in_a_prompt(door, api):
     assert rig.api.prompt().count("\n- ") == 2
 
 
+def test_a_long_memory_does_not_fill_the_prompt(rig):
+    """X4: a completion would fail for a prompt that is too long."""
+    rig.chat("Lisbon is where I live. " + "And so on. " * 10_000)
+    rig.remembered()
+    assert rig.chat("Where is Lisbon?").memory.status == "hit"
+    assert "user: Lisbon is where I live. And so on." in rig.api.prompt()
+    assert len(rig.api.prompt()) < 2_000
+
+
 class Trouble(FakeEmbedder):
     """An embedder that is slow or fails when it is told to."""
 

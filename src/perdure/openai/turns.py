@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from perdure import ids
+from perdure.errors import shorten
 from perdure.graph.scope import ScopeIds
 from perdure.openai.answered import Answer
 from perdure.openai.asked import Asked
 from perdure.pipelines.recalled import fence
 from perdure.results import MemoryHit
 
+LONGEST_MEMORY = 1_000
+"""Characters of one memory in a prompt: a page that was pasted once should not fill it for ever."""
 Recall = Literal["hit", "miss", "timeout", "off", "failed"]
 Kept = Literal["off", "waiting", "pending", "accepted", "nothing", "failed"]
 
@@ -86,4 +89,4 @@ def block(hits: Sequence[MemoryHit]) -> str:
 
 def _line(hit: MemoryHit) -> str:
     who = hit.name or hit.role
-    return f"{hit.observed_at:%Y-%m-%d}{f', {who}' if who else ''}: {hit.memory}"
+    return f"{hit.observed_at:%Y-%m-%d}{f', {who}' if who else ''}: {shorten(hit.memory, LONGEST_MEMORY)}"
