@@ -8,6 +8,7 @@ still to be remembered is, as while a user reads an answer; that is not measured
 """
 
 import asyncio
+import random
 import statistics
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from typing import Any
 import openai
 
 from benchmarks.cli import Run, main
-from benchmarks.figures import Figure, Side, longer, progress, rotated, value
+from benchmarks.figures import Figure, Side, longer, progress, value
 from perdure import Memory, MemorySettings, SyncMemory
 from perdure.openai import AsyncOpenAI, OpenAI
 
@@ -97,13 +98,17 @@ def blocking(client: Any, ids: Mapping[str, str], *, stream: bool) -> float:
 
 
 def in_turns(names: Sequence[str], time: Callable[[str, bool], float], rounds: int, calls: int) -> list[Waits]:
-    """Time every arm call by call; return the milliseconds of both kinds, a median per round. The first warms up."""
+    """Time every arm call by call, each time in another order, since one leaves work to the next.
+
+    Return the milliseconds of both kinds, a median per round; the first round warms up.
+    """
+    order = random.Random(1)
     found: list[Waits] = [defaultdict(list), defaultdict(list)]
     for number in range(rounds + 1):
         for stream, kept in enumerate(found):
             seconds = defaultdict[str, list[float]](list)
-            for call in range(calls):
-                for name in rotated(names, call):
+            for _ in range(calls):
+                for name in order.sample(names, len(names)):
                     seconds[name].append(time(name, bool(stream)))
             for name in names if number else ():
                 kept[name].append(statistics.median(seconds[name]) * 1e3)
@@ -120,6 +125,7 @@ def measure_awaited(how: Mapping[str, Any], rounds: int, calls: int) -> list[Wai
         def time(name: str, stream: bool) -> float:  # noqa: FBT001  as in_turns calls it
             taken = runner.run(awaited(*clients[name], stream=stream))
             runner.run(memory.flush())
+            runner.run(memory.client.flush())
             return taken
 
         found = in_turns(list(clients), time, rounds, calls)
@@ -139,6 +145,7 @@ def measure_blocking(how: Mapping[str, Any], rounds: int, calls: int) -> list[Wa
         def time(name: str, stream: bool) -> float:  # noqa: FBT001  as in_turns calls it
             taken = blocking(*clients[name], stream=stream)
             memory.flush()
+            memory.client.flush()
             return taken
 
         found = in_turns(list(clients), time, rounds, calls)
@@ -163,7 +170,7 @@ def figures(kind: str, answers: Waits, chunks: Waits) -> list[Figure]:
 
 async def measure(run: Run) -> list[Figure]:
     """Measure both clients."""
-    rounds, calls = run.scaled((7, 40), (2, 5))
+    rounds, calls = run.scaled((5, 30), (2, 5))
     with served() as how:
         progress("chat completions, awaited…")
         found = figures("AsyncOpenAI", *await asyncio.to_thread(measure_awaited, how, rounds, calls))
