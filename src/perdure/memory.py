@@ -18,6 +18,7 @@ from perdure.graph.scope import Scope, ScopeIds, check_id
 from perdure.graph.search import query_text
 from perdure.models import DeletionReport, MemoryEvent, MemoryRecord
 from perdure.pipelines.add import Adding
+from perdure.pipelines.mentions import names
 from perdure.pipelines.messages import MAX_CONTENT, turns
 from perdure.pipelines.search import Searching, Wanted
 from perdure.plain import encode
@@ -233,7 +234,7 @@ class Memory:
         values = {"memory": text, "metadata": {**before.metadata, **more}, "updated_at": ids.now()}
         after = before.model_copy(update=values)
         changes = {**values, "metadata": encode(after.metadata), "slot": None, "answer": None}
-        written = Written(after, "UPDATE", before.memory, changes)
+        written = Written(after, "UPDATE", before.memory, changes, mentions=names(text))
         await parts.adding.change(of_record(whose, before), written)
         return after
 

@@ -125,6 +125,20 @@ async def test_update_merges_metadata_and_keeps_when_it_was_made(kept):
         await kept.memory.update(made.id, "mine", **kept.bob)
 
 
+async def test_an_updated_memory_mentions_whom_its_new_words_name(kept):
+    """P18: and nobody else any more."""
+    mentioned = "MATCH (m:Memory {id: $id})-[:MENTIONS]->(w:EntityName) RETURN w.id AS name ORDER BY name"
+    result = await kept.memory.add("We saw Rita and Anna in Porto", **kept.ada)
+    [made] = result.results
+    given = {"id": owner(kept) + made.id}
+    assert len(await kept.graph.store.read(mentioned, given)) == 3
+    await kept.memory.update(made.id, "We saw Rita and Ben in Porto", **kept.ada)
+    names = [owner(kept) + name for name in ("ben", "porto", "rita")]
+    assert [row["name"] for row in await kept.graph.store.read(mentioned, given)] == names
+    await kept.memory.update(made.id, "We saw nobody", **kept.ada)
+    assert await kept.graph.store.read(mentioned, given) == []
+
+
 async def test_updates_at_the_same_time_lose_no_metadata(kept):
     """P18: each is laid over the one before."""
     [made] = (await kept.memory.add("I like tea", **kept.ada)).results

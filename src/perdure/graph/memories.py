@@ -92,7 +92,8 @@ class Written:
     slot: str | None = None
     answer: str | None = None
     place: tuple[str, int] | None = None
-    mentions: Sequence[str] = ()
+    mentions: Sequence[str] | None = ()
+    """The names it mentions. None: as before, which is for changes that leave its words as they are."""
     moment: str = field(default_factory=ids.uuid7)
 
 
@@ -136,7 +137,7 @@ class Memories:
             TEXTS["remember"],
             lane=lane_of(whose),
             added=[_added_row(whose, each) for each in written if each.changes is None],
-            changed=[_row(whose, each, each.changes) for each in written if each.changes is not None],
+            changed=[_changed_row(whose, each, each.changes) for each in written if each.changes is not None],
             facts=[_fact_row(whose, fact) for fact in facts],
             speakers=[_speaker_row(whose, name) for name in sorted(speakers)],
             revision=revision,
@@ -279,7 +280,13 @@ def _keys(whose: Scope, memory_ids: Sequence[str]) -> list[str]:
 def _added_row(whose: Scope, written: Written) -> dict[str, Any]:
     extra = _extra(whose, written.moment, written.slot, written.answer, written.place)
     row = _row(whose, written, {**properties(written.record), **extra})
-    return {**row, "mentions": _mentions(whose, written.mentions)}
+    return {**row, "mentions": _mentions(whose, written.mentions or ())}
+
+
+def _changed_row(whose: Scope, written: Written, changes: Mapping[str, Any]) -> dict[str, Any]:
+    row = _row(whose, written, changes)
+    mentions = _mentions(whose, written.mentions or ())
+    return {**row, "mentions": mentions, "has_other_words": written.mentions is not None}
 
 
 def _extra(

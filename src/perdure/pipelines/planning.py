@@ -140,7 +140,8 @@ class _Planner:
         if earlier.expired and not after.expired:
             changes |= {"expired_at": None, "valid_until": None, "replaced_by": None, "answer": after.value}
         event = None if decision.event == "NONE" else decision.event
-        self._written.append(Written(self._known(after), event, earlier.text, changes))
+        mentions = None if after.text == earlier.text else decision.statement.entities
+        self._written.append(Written(self._known(after), event, earlier.text, changes, mentions=mentions))
 
     def _expire(self, old: Existing, decision: Decision) -> None:
         statement = decision.statement
@@ -150,7 +151,7 @@ class _Planner:
             "replaced_by": decision.id,
             "updated_at": self._now,
         }
-        replaced = Written(self._known(old, text=statement.text), "SUPERSEDE", old.text, changes)
+        replaced = Written(self._known(old, text=statement.text), "SUPERSEDE", old.text, changes, mentions=None)
         self._written.append(replaced)
 
     def _known(self, memory: Existing, text: str | None = None) -> MemoryRecord:

@@ -38,6 +38,12 @@ MATCH (old:Memory {id: row.id}) WHERE old.owner = $owner
 SET old += row.memory
 SET old.unindexed = $revision
 FOREACH (event IN row.events | MERGE (e:MemoryEvent {id: event.id}) ON CREATE SET e += event, e.owner = $owner)
+FOREACH (key IN row.mentions |
+  MERGE (w:EntityName {id: key}) ON CREATE SET w.owner = $owner
+  MERGE (old)-[:MENTIONS]->(w))
+WITH old, row
+MATCH (old)-[r:MENTIONS]->(w:EntityName) WHERE row.has_other_words AND NOT w.id IN row.mentions
+DELETE r
 
 // -- remember_again --
 // A memory as an export holds it; its history comes by itself.
