@@ -5,6 +5,8 @@ import json
 from collections import deque
 from contextlib import asynccontextmanager
 
+import openai  # noqa: F401  it reads files when it is first imported, which tests watch for
+
 HANG = object()
 """As an answer: none."""
 
