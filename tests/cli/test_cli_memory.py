@@ -163,7 +163,8 @@ def test_wrong_use_says_what_would_be_right(look, data_dir, command, what):
 
 def test_where_there_is_no_memory_none_is_made(look, data_dir):
     """A command in the wrong directory says so, and leaves nothing behind."""
-    for command in (("search", "x", *ADA), ("messages", *ADA), ("messages", "s", *ADA), ("export", "-", "--all")):
+    reading = (("search", "x", *ADA), ("messages", *ADA), ("messages", "s", *ADA), ("export", "-", "--all"))
+    for command in (*reading, ("reindex",)):
         said = look(*command, code=1)
         assert "There is no memory in" in said.err
         assert "--data-dir" in said.err

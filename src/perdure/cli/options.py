@@ -126,14 +126,20 @@ def reading(settings: MemorySettings) -> MemorySettings:
 
     Raises NotFoundError where there is no embedded store to read, rather than make one.
     """
+    existing(settings)
+    settings.memory.write_mode = "sync"
+    settings.memory.durability = "memory"
+    return settings
+
+
+def existing(settings: MemorySettings) -> MemorySettings:
+    """Return settings whose graph is there; raises NotFoundError where there is no embedded store, and makes none."""
     on_disk(settings)
     if neo4j_uri(settings) is None and not list(root(settings).glob(f"{GRAPH}*")):
         raise NotFoundError(
             f"There is no memory in {str(root(settings))!r}.",
             hint="--data-dir names another place, --uri a Neo4j server. To begin: perdure add TEXT --user-id ID",
         )
-    settings.memory.write_mode = "sync"
-    settings.memory.durability = "memory"
     return settings
 
 

@@ -3,7 +3,7 @@
 from perdure.cli import screen
 from perdure.cli.clients import with_client
 from perdure.cli.lazy import single
-from perdure.cli.options import AsJson, DataDir, Uri, settings_for
+from perdure.cli.options import AsJson, DataDir, Uri, existing, settings_for
 
 app = single()
 
@@ -14,7 +14,7 @@ def reindex(*, uri: Uri = None, data_dir: DataDir = None, as_json: AsJson = Fals
 
     Everything is found again then, and nothing that is gone.
     """
-    settings = settings_for(data_dir, None, uri)
+    settings = existing(settings_for(data_dir, None, uri))
     with screen.progress("indexing", quiet=as_json) as told:
         count = with_client(
             settings,
