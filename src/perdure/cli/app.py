@@ -14,7 +14,7 @@ from perdure.cli.lazy import program_of
 from perdure.errors import ConfigError, InputError, PerdureError
 
 COMMANDS = {
-    "demo": ("demo", "Watch an agent's turns stop waiting; takes half a minute."),
+    "demo": ("demo", "Watch an agent's turns stop waiting; takes some ten seconds."),
     "add": ("add", "Remember a text, or what messages say."),
     "search": ("search", "Find what is remembered, the best first."),
     "messages": ("messages", "List sessions, or show what was said in one."),

@@ -41,7 +41,7 @@ def demo(
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Use at most N turns.")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """Watch an agent's turns stop waiting; takes half a minute.
+    """Watch an agent's turns stop waiting; takes some ten seconds.
 
     One conversation is kept twice, waiting for the database and not, and compared; then it is remembered, and asked.
     At the end an agent is killed, and nothing is lost. A server's login comes from PERDURE_NEO4J__USERNAME,
