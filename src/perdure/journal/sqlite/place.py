@@ -133,8 +133,8 @@ def locked(path: Path) -> JournalLockedError:
     since = f" since {who['since']}" if "since" in who else ""
     return JournalLockedError(
         f"The journal in {str(path.parent)!r} is in use by {by}{since}.",
-        hint="Close that one, or give each process a journal of its own: memory.journal_name takes a name, and "
-        "'auto' finds a free one (PERDURE_MEMORY__JOURNAL_NAME=auto).",
+        hint="Close that one. Where several share a Neo4j, each can have a journal of its own: memory.journal_name "
+        "takes a name, and 'auto' finds a free one (PERDURE_MEMORY__JOURNAL_NAME=auto).",
     )
 
 
