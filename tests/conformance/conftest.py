@@ -182,11 +182,11 @@ class Borrowed:
 
 
 @pytest.fixture
-def client_of():
+def client_of(tmp_path):
     """Make a MemoryClient over a test's graph: `client_of(graph, write_mode="buffered")`."""
 
     def make(graph: Graph, **memory: Any) -> MemoryClient:
-        settings = MemorySettings(store=Borrowed(graph.store))
+        settings = MemorySettings(store=Borrowed(graph.store), data_dir=tmp_path)
         for name, value in memory.items():
             setattr(settings.memory, name, value)
         return MemoryClient(settings)
@@ -385,7 +385,7 @@ async def memory_over(graph: Graph, directory: Any, **settings: Any) -> AsyncIte
 
         vectors = Neo4jVectorStore(graph.store, label="SearchableMemory")
     over = {"store": Borrowed(graph.store), "embedder": FakeEmbedder(), "memory": {"durability": "memory"}, **settings}
-    async with Memory(MemorySettings(vector_store=vectors, **over)) as memory:
+    async with Memory(MemorySettings(vector_store=vectors, data_dir=directory, **over)) as memory:
         remembered = Remembered(memory, graph, vectors)
         yield remembered
         await memory.delete_all(**remembered.ada)

@@ -423,14 +423,15 @@ class SlowToOpen(EmbeddedGraphStore):
         await super().connect()
 
 
-def test_a_memory_that_takes_long_to_open_is_waited_for_once(door, api, monkeypatch):
+def test_a_memory_that_takes_long_to_open_is_waited_for_once(door, api, tmp_path, monkeypatch):
     """X4: and not for long; what is said meanwhile is remembered when it is open."""
     monkeypatch.setattr(remembering, "SECONDS_FOR_THE_FIRST", 0.05)
     for module in (blocking, remembering):
         monkeypatch.setattr(module, "SECONDS_FOR_ACCEPTING", 0.05)
     store = SlowToOpen()
-    monkeypatch.setattr(f"{remembering.__name__}.Memory", lambda: Memory(settings(store=store)))
-    monkeypatch.setattr(f"{blocking.__name__}.SyncMemory", lambda: SyncMemory(settings(store=store)))
+    made = settings(store=store, data_dir=tmp_path)
+    monkeypatch.setattr(f"{remembering.__name__}.Memory", lambda: Memory(made))
+    monkeypatch.setattr(f"{blocking.__name__}.SyncMemory", lambda: SyncMemory(made))
     client = door.client_class(api_key="k", base_url=api.url, recall_timeout=0.05)
     said = [{"role": "user", "content": "I live in Lisbon."}]
     answers = [door.do(client.chat.completions.create(model="m", messages=said, user_id="u1")) for _ in range(2)]

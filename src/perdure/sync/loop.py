@@ -5,9 +5,9 @@ import inspect
 import os
 import sys
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import Future, InvalidStateError
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager, suppress
 from contextvars import copy_context
 from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
@@ -82,23 +82,34 @@ class Loop:
 
     def run(self, work: Work[T], timeout: float | None = None) -> T:
         """Return what `work` returns on the event loop, or raise what it raises; who is interrupted, cancels it."""
-        call = self.begin(work)
-        return self.wait(call, call.answer, timeout)
+        call = Call(work)
+        with self._cancelling(call):  # also where the interruption comes before the wait
+            self._put(call)
+            return call.answer.result(timeout)
 
     def begin(self, work: Work[T]) -> Call[T]:
         """Have some work begun. Raises ClosedError."""
         call = Call(work)
+        self._put(call)
+        return call
+
+    def _put(self, call: Call[Any]) -> None:
         with self._lock:  # so that everything asked for is begun before the loop ends
             if self._loop is None:
                 raise _ended()
             self._calls.add(call)
             self._loop.call_soon_threadsafe(self._begin, call, context=copy_context())
-        return call
 
     def wait(self, call: Call[Any], answer: Future[T], timeout: float | None = None) -> T:
         """Wait for one of the answers of a call, which is cancelled when the wait is interrupted."""
-        try:
+        with self._cancelling(call):
             return answer.result(timeout)
+
+    @contextmanager
+    def _cancelling(self, call: Call[Any]) -> Generator[None]:
+        """Cancel a call that has no answer when this is left by an error."""
+        try:
+            yield
         except BaseException:
             with self._lock:
                 if self._loop is not None and not call.answer.done():
