@@ -2,6 +2,7 @@
 
 from collections.abc import Coroutine, Mapping, Sequence
 from enum import StrEnum
+from math import exp
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -160,12 +161,17 @@ def report(found: Sequence[Sequence[Found]], scope: ScopeIds, *, explain: bool, 
     for hits in found:
         if hits:
             screen.say(HEADINGS[hits[0].kind], "bold")
-            screen.show(screen.scored([(hit.score, body(hit, explain=explain)) for hit in hits]))
+            screen.show(screen.scored([(share(hit), body(hit, explain=explain)) for hit in hits]))
     if any(found):
         return
     screen.say(f"Nothing was found for {whose(scope)}.")
     if threshold is not None:
         screen.say(f"Nothing is as close as {threshold:g}: leave --threshold out to see what is closest.")
+
+
+def share(hit: Found) -> float:
+    """Return a score between 0 and 1: a typed search counts standard deviations, which a person takes for no match."""
+    return hit.score if hit.kind is Kind.MEMORY else 1 / (1 + exp(-hit.score / 2))
 
 
 def body(hit: Found, *, explain: bool) -> Text:
