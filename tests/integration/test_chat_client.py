@@ -506,3 +506,33 @@ def test_a_blocking_client_that_nobody_closed_is_at_the_end_of_the_process(api, 
         assert memory.flush(30)
         found = [one.memory for one in memory.get_all(user_id="u1").results]
     assert found == ["Where is my home?", "Lis"]
+
+
+def run_program(program, api, where):
+    environment = {**os.environ, "OPENAI_API_KEY": "k", "OPENAI_BASE_URL": api.url}
+    environment["PYTHONPATH"] = str(Path(perdure.__file__).parents[1])
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, cwd=where, env=environment, timeout=60, check=True, capture_output=True, text=True)
+
+
+FORKED = """
+import os, sys
+from perdure.openai import OpenAI
+client = OpenAI()
+said = [{"role": "user", "content": "I moved to Lisbon."}]
+client.chat.completions.create(model="m", messages=said, user_id="u1")
+child = os.fork()
+if child == 0:
+    try:
+        client.close()
+    except Exception as error:
+        print(type(error).__name__, flush=True)
+    sys.exit(5)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_forked_child_does_not_wait_for_its_parents_client(api, tmp_path):
+    """B36: when it closes it, and when it ends."""
+    assert run_program(FORKED, api, tmp_path).stdout.split() == ["ConfigError", "5"]

@@ -110,8 +110,15 @@ class SyncRemembering:
     def _run(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._memory.connection.loop.run(work)
 
+    @property
+    def is_a_parents(self) -> bool:
+        """Whether it was used before a fork, and this is the child."""
+        return self._process is not None and self._process.left
+
     def close(self) -> None:
         """Remember what is left, and close a memory of our own; one that is lent stays open. Safe to call again."""
+        if self._process is not None:
+            self._process.check()
         with self._lock:
             if self._closed:
                 return
@@ -131,7 +138,7 @@ class SyncRemembering:
 def _close(remembering: ref[SyncRemembering]) -> None:
     """Remember, when the process ends, what is left of a client that nobody has closed."""
     client = remembering()
-    if client is not None:
+    if client is not None and not client.is_a_parents:
         client.close()
 
 
