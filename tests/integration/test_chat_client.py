@@ -536,3 +536,31 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 def test_a_forked_child_does_not_wait_for_its_parents_client(api, tmp_path):
     """B36: when it closes it, and when it ends."""
     assert run_program(FORKED, api, tmp_path).stdout.split() == ["ConfigError", "5"]
+
+
+LATE = """
+import threading
+from perdure.openai import OpenAI
+client = OpenAI()
+main = threading.main_thread()
+said = [{"role": "user", "content": "I moved to Lisbon."}]
+
+def work():
+    main.join()
+    try:
+        client.chat.completions.create(model="m", messages=said, user_id="u1")
+    except BaseException as error:
+        print(repr(error), flush=True)
+    else:
+        print("answered", flush=True)
+
+threading.Thread(target=work).start()
+"""
+
+
+def test_a_thread_may_complete_first_when_the_main_one_has_ended(api, tmp_path):
+    """X3, X4: no thread pool takes work then."""
+    assert run_program(LATE, api, tmp_path).stdout.split() == ["answered"]
+    with SyncMemory(MemorySettings(store=str(tmp_path / ".perdure"))) as memory:
+        assert memory.flush(30)
+        assert [one.memory for one in memory.get_all(user_id="u1").results] == ["I moved to Lisbon.", "Lisbon."]

@@ -71,7 +71,7 @@ class SyncRemembering:
         with self._lock:
             if not self._open:
                 turn.memory.remembered = "pending"
-                self._opener.submit(self._late, turn)
+                self._submit(self._late, turn)
             return not self._open
 
     def _late(self, turn: Turn) -> None:
@@ -95,13 +95,25 @@ class SyncRemembering:
                 raise ClosedError("The chat client is closed.")
             opening = self._opening
             if opening is None or (opening.done() and opening.exception()):
-                self._opening = opening = self._opener.submit(self._memory.connection.open)
+                self._opening = opening = self._submit(self._memory.connection.open)
                 opening.add_done_callback(self._is_open)
         wait([opening], timeout=seconds)
         if opening.done():
             _check(opening)
             self._watched = ending.watch()
         return opening.done()
+
+    def _submit(self, work: Callable[..., None], *about: Turn) -> Future[None]:
+        """Have the opener do some work; when the process ends, it takes none, and this thread does it."""
+        try:
+            return self._opener.submit(work, *about)
+        except RuntimeError:
+            done = Future[None]()
+            try:
+                done.set_result(work(*about))
+            except BaseException as error:  # noqa: BLE001  whatever it is, `_check` says it
+                done.set_exception(error)
+            return done
 
     def _is_open(self, opening: Future[None]) -> None:
         if opening.exception() is None:
