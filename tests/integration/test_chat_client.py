@@ -564,3 +564,17 @@ def test_a_thread_may_complete_first_when_the_main_one_has_ended(api, tmp_path):
     with SyncMemory(MemorySettings(store=str(tmp_path / ".perdure"))) as memory:
         assert memory.flush(30)
         assert [one.memory for one in memory.get_all(user_id="u1").results] == ["I moved to Lisbon.", "Lisbon."]
+
+
+def test_a_completion_on_the_memory_s_own_loop_does_not_wait_for_itself(api):
+    """X4, B36: such as in a callback of the application's."""
+    with SyncMemory(settings()) as memory, OpenAI(api_key="k", base_url=api.url, memory=memory) as client:
+        said = [{"role": "user", "content": "I live in Lisbon."}]
+
+        async def on_the_loop():
+            return client.chat.completions.create(model="m", messages=said, user_id="u1")
+
+        answer = memory.connection.loop.run(on_the_loop)
+    assert (answer.memory.status, answer.memory.remembered) == ("failed", "failed")
+    assert "own event loop" in str(answer.memory.error)
+    assert answer.choices[0].message.content == "Lisbon."

@@ -82,6 +82,11 @@ class Loop:
 
     def run(self, work: Work[T], timeout: float | None = None) -> T:
         """Return what `work` returns on the event loop, or raise what it raises; who is interrupted, cancels it."""
+        if threading.current_thread() is self._thread:
+            raise ConfigError(
+                "This runs on the memory's own event loop, and would wait for itself.",
+                hint="Use the asynchronous client there, or call this in a thread: await asyncio.to_thread(…).",
+            )
         call = Call(work)
         with self._cancelling(call):  # also where the interruption comes before the wait
             self._put(call)
