@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import openai
@@ -578,3 +579,13 @@ def test_a_completion_on_the_memory_s_own_loop_does_not_wait_for_itself(api):
     assert (answer.memory.status, answer.memory.remembered) == ("failed", "failed")
     assert "own event loop" in str(answer.memory.error)
     assert answer.choices[0].message.content == "Lisbon."
+
+
+def test_the_time_for_memories_may_have_no_end(api):
+    """X4: it is a number, so it is taken, and waits for a memory that is still to be opened."""
+    said = [{"role": "user", "content": "I live in Lisbon."}]
+    with (
+        closing(SyncMemory(settings())) as memory,
+        OpenAI(api_key="k", base_url=api.url, memory=memory, recall_timeout=float("inf")) as client,
+    ):
+        assert client.chat.completions.create(model="m", messages=said, user_id="u1").memory.status == "miss"

@@ -4,7 +4,7 @@ import atexit
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
-from threading import Lock
+from threading import TIMEOUT_MAX, Lock
 from time import monotonic
 from typing import Any
 from weakref import ref
@@ -97,7 +97,7 @@ class SyncRemembering:
             if opening is None or (opening.done() and opening.exception()):
                 self._opening = opening = self._submit(self._memory.connection.open)
                 opening.add_done_callback(self._is_open)
-        wait([opening], timeout=seconds)
+        wait([opening], timeout=min(seconds, TIMEOUT_MAX))
         if opening.done():
             _check(opening)
             self._watched = ending.watch()
