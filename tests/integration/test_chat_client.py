@@ -589,3 +589,12 @@ def test_the_time_for_memories_may_have_no_end(api):
         OpenAI(api_key="k", base_url=api.url, memory=memory, recall_timeout=float("inf")) as client,
     ):
         assert client.chat.completions.create(model="m", messages=said, user_id="u1").memory.status == "miss"
+
+
+def test_an_answer_of_a_type_may_have_none(rig):
+    """X5: as the official method, which then gives only the tools' arguments a type."""
+    said = [{"role": "user", "content": "Where is my home?"}]
+    answer = rig.door.do(rig.client.chat.completions.parse(model="m", messages=said, user_id="u1"))
+    assert answer.memory.remembered == "accepted"
+    answer = rig.door.do(rig.client.responses.parse(model="m", input="Where is my cat?", user_id="u1"))
+    assert answer.memory.remembered == "accepted"

@@ -3,6 +3,7 @@
 from functools import cached_property
 from typing import Any, TypeVar, Unpack, cast, overload
 
+from openai import Omit, omit
 from openai.lib.streaming.chat import AsyncChatCompletionStreamManager, ChatCompletionStreamManager
 from openai.lib.streaming.responses import AsyncResponseStreamManager, ResponseStreamManager
 from openai.resources.chat import chat
@@ -41,7 +42,7 @@ class AsyncCompletions(AsyncCalls, completions.AsyncCompletions):
         about: Any = super(AsyncCompletions, self.about(params))
         return await about.create(**params)
 
-    async def parse(self, *, response_format: type[T], **params: Any) -> ParsedChatCompletion[T]:
+    async def parse(self, *, response_format: type[T] | Omit = omit, **params: Any) -> ParsedChatCompletion[T]:
         """Do that with an answer of a given type."""
         about: Any = super(AsyncCompletions, self.about(params))
         return await about.parse(response_format=response_format, **params)
@@ -79,7 +80,7 @@ class AsyncResponses(AsyncCalls, responses.AsyncResponses):
         about: Any = super(AsyncResponses, self.about(params))
         return await about.create(**params)
 
-    async def parse(self, *, text_format: type[T], **params: Any) -> ParsedResponse[T]:
+    async def parse(self, *, text_format: type[T] | Omit = omit, **params: Any) -> ParsedResponse[T]:
         """Do that with an answer of a given type."""
         about: Any = super(AsyncResponses, self.about(params))
         return await about.parse(text_format=text_format, **params)
@@ -108,7 +109,7 @@ class Completions(SyncCalls, completions.Completions):
         about: Any = super(Completions, self.about(params))
         return about.create(**params)
 
-    def parse(self, *, response_format: type[T], **params: Any) -> ParsedChatCompletion[T]:
+    def parse(self, *, response_format: type[T] | Omit = omit, **params: Any) -> ParsedChatCompletion[T]:
         """Do that with an answer of a given type."""
         about: Any = super(Completions, self.about(params))
         return about.parse(response_format=response_format, **params)
@@ -146,7 +147,7 @@ class Responses(SyncCalls, responses.Responses):
         about: Any = super(Responses, self.about(params))
         return about.create(**params)
 
-    def parse(self, *, text_format: type[T], **params: Any) -> ParsedResponse[T]:
+    def parse(self, *, text_format: type[T] | Omit = omit, **params: Any) -> ParsedResponse[T]:
         """Do that with an answer of a given type."""
         about: Any = super(Responses, self.about(params))
         return about.parse(text_format=text_format, **params)
