@@ -98,6 +98,16 @@ def test_a_stream_that_was_let_go_of_is_remembered_at_the_next_call(rig):
     assert set(rig.remembered()) == {ASKED, ("assistant", "Lis"), ("user", "Hello"), ("assistant", "Lisbon.")}
 
 
+def test_a_stream_that_was_let_go_of_is_remembered_where_nothing_is_recalled(door, api):
+    """X3: the next call remembers it, also when that has nothing to look for."""
+    rig = Rig(door, api, MemorySettings(store="memory://", embedder=FakeEmbedder()), recall_limit=0)
+    rig.door.events(rig.chat("Where is my home?", stream=True), most=2)
+    rig.remembered()
+    gc.collect()
+    rig.chat("Hello")
+    assert set(rig.remembered()) == {ASKED, ("assistant", "Lis"), ("user", "Hello"), ("assistant", "Lisbon.")}
+
+
 @pytest.mark.parametrize("most", [0, 1])
 def test_a_stream_that_is_closed_before_it_said_anything_leaves_the_question(rig, most):
     """X3: the client hung up."""

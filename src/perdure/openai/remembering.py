@@ -49,8 +49,7 @@ class Remembering:
 
     async def recall(self, turn: Turn, *, spent: float = 0.0) -> None:
         """Find memories for a turn, within the time that there is for it, of which some seconds may be spent."""
-        for dropped in [each for each in list(self._open) if each.dropped]:
-            self.end(dropped)
+        self._end_dropped()
         memory = turn.memory
         if not self.recalls:
             return
@@ -111,8 +110,13 @@ class Remembering:
             turn.kept = self._tasks.start(self._keep(turn, messages), "perdure turn")
             turn.kept.add_done_callback(partial(self._kept, turn))
 
+    def _end_dropped(self) -> None:
+        for turn in [each for each in list(self._open) if each.dropped]:
+            self.end(turn)
+
     async def settled(self, turn: Turn) -> None:
         """End a turn, and wait a moment for the journal to have it."""
+        self._end_dropped()
         self.end(turn)
         if turn.kept is not None and not turn.kept.done():
             await asyncio.wait({turn.kept}, timeout=SECONDS_FOR_ACCEPTING)
