@@ -1,21 +1,11 @@
 """What is synchronous, over stores that leave nothing on disk."""
 
 from contextlib import suppress
-from threading import Event
-from time import monotonic
 
 import pytest
 
 from perdure import ClosedError, MemorySettings, SyncMemoryClient
 from perdure.testing import FakeGraphStore
-
-
-def wait_until(predicate, timeout=30.0):
-    """Return whether something becomes true in time."""
-    deadline = monotonic() + timeout
-    while not predicate() and monotonic() < deadline:
-        Event().wait(0.001)
-    return predicate()
 
 
 @pytest.fixture

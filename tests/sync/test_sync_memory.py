@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 
 import pytest
-from conftest import wait_until
+from waiting import wait_until
 
 from perdure import (
     ClosedError,

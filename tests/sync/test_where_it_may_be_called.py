@@ -7,7 +7,7 @@ import threading
 from types import SimpleNamespace
 
 import pytest
-from conftest import wait_until
+from waiting import wait_until
 
 from perdure import ClosedError, ConfigError, SyncMemory
 
@@ -88,11 +88,15 @@ def test_an_interrupted_call_is_cancelled_and_the_next_one_works(client, store):
         wait_until(lambda: client.buffered.pending == 1)
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
-    thread = threading.Thread(target=interrupt)
-    thread.start()
-    with pytest.raises(KeyboardInterrupt):
-        client.buffered.submit(NOTE, {"n": 1})
-    thread.join()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a program in the background ignores it
+    try:
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            client.buffered.submit(NOTE, {"n": 1})
+        thread.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert wait_until(lambda: client.buffered.pending == 0)
     client.connection.run(store.release)
     client.buffered.submit(NOTE, {"n": 2})

@@ -75,9 +75,10 @@ async def test_it_asks_no_network(monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("the network was asked")
 
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    assert (await StaticEmbedder().embed(["hello"])).any()
+    with monkeypatch.context() as patched:  # undone before the watch over blocking calls is
+        patched.setattr(socket.socket, "connect", refuse)
+        patched.setattr(socket, "getaddrinfo", refuse)
+        assert (await StaticEmbedder().embed(["hello"])).any()
 
 
 async def test_files_that_are_not_there_are_named(monkeypatch):
