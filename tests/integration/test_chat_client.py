@@ -498,11 +498,26 @@ assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL, "nobody waits for
 """
 
 
-def test_a_blocking_client_that_nobody_closed_is_at_the_end_of_the_process(api, tmp_path):
+LET_GO = """
+import gc
+from perdure import SyncMemory
+from perdure.openai import OpenAI
+memory = SyncMemory()
+
+def ask():
+    said = [{"role": "user", "content": "Where is my home?"}]
+    stream = OpenAI(memory=memory).chat.completions.create(model="m", messages=said, user_id="u1", stream=True)
+    next(stream), next(stream)
+
+ask()
+gc.collect()
+"""
+
+
+@pytest.mark.parametrize("program", [UNCLOSED, LET_GO], ids=["left open", "let go of"])
+def test_a_blocking_client_that_nobody_closed_is_at_the_end_of_the_process(program, api, tmp_path):
     """X3, J12: of a stream that was left half-read, what came is remembered; SIGTERM would close the memory."""
-    environment = {**os.environ, "OPENAI_API_KEY": "k", "OPENAI_BASE_URL": api.url}
-    environment["PYTHONPATH"] = str(Path(perdure.__file__).parents[1])
-    subprocess.run([sys.executable, "-c", UNCLOSED], cwd=tmp_path, env=environment, check=True, timeout=60)
+    run_program(program, api, tmp_path)
     with SyncMemory(MemorySettings(store=str(tmp_path / ".perdure"))) as memory:
         assert memory.flush(30)
         found = [one.memory for one in memory.get_all(user_id="u1").results]

@@ -53,8 +53,14 @@ class SyncRemembering:
             self._remembering.not_recalled(turn, error)
 
     def expect(self, turn: Turn) -> None:
-        """Note a turn whose answer is on its way."""
+        """Note a turn whose answer is on its way: until it has ended, this stays, also when its client does not."""
         self._remembering.expect(turn)
+        _expecting.add(self)
+
+    def _rest(self) -> None:
+        """Be let go of, unless an answer is on its way."""
+        if not self._remembering.expects:
+            _expecting.discard(self)
 
     def settled(self, turn: Turn) -> None:
         """End a turn, and wait a moment for the journal to have it. Safe to call again."""
@@ -65,6 +71,7 @@ class SyncRemembering:
                 self._run(lambda: self._remembering.settled(turn))
         except PerdureError as error:
             self._remembering.not_remembered(turn, error)
+        self._rest()
 
     def _is_later(self, turn: Turn) -> bool:
         """Remember a turn when the memory is open, and return whether it is not."""
@@ -143,8 +150,13 @@ class SyncRemembering:
         except ClosedError as error:  # of a memory that was lent, and closed before
             self._remembering.lose(error)
         finally:
+            _expecting.discard(self)
             if self._opening is not None and not self._lent:
                 self._memory.close()
+
+
+_expecting = set[SyncRemembering]()
+"""Those that have to be there when the process ends."""
 
 
 def _close(remembering: ref[SyncRemembering]) -> None:

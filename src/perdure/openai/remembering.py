@@ -83,6 +83,11 @@ class Remembering:
         new = [hit for hit in found.results if hit.memory.strip() not in read]
         return tuple(new[: self._limit])
 
+    @property
+    def expects(self) -> bool:
+        """Whether an answer is on its way."""
+        return bool(self._open)
+
     def expect(self, turn: Turn) -> None:
         """Note a turn whose answer is on its way: what of it has come is remembered also when the rest never does."""
         self._open.add(turn)
