@@ -55,12 +55,15 @@ def nothing_blocks() -> Iterator[None]:
     """Raise BlockingError where perdure makes a blocking call on the event loop's thread.
 
     Two are meant: the journal's write of one entry, which waits for no disk (see decision 0008), and the end of its
-    thread when the event loop itself is ending. A time zone is read from its file the first time it is met.
+    thread when the event loop itself is ending. A time zone is read from its file the first time it is met. What was
+    not closed is removed where the garbage collector finds it, which may be anywhere.
     """
     ZoneInfo("UTC")
     with blockbuster_ctx("perdure") as blockers:
         blockers.functions["sqlite3.Connection.execute"].can_block_in("journal/sqlite/scribe.py", "_write_at_once")
         blockers.functions["threading.Lock.acquire"].can_block_in("journal/sqlite/scribe.py", "stop")
+        for each in blockers.functions.values():
+            each.can_block_in("runtime/temporary.py", "_remove")
         yield
 
 
