@@ -45,10 +45,6 @@ class Acceptance:
         self._ended: ClosedError | None = None
         journal.on_kept(self.kept)
 
-    def at_once(self, write: Write, idempotency_key: str | None, started: float) -> Receipt | None:
-        """Submit a write, or return None when there is no room now."""
-        return self._in_its_place(write, idempotency_key, started) if self.room.take(write.size) else None
-
     async def when_there_is_room(
         self,
         write: Write,
@@ -56,17 +52,18 @@ class Acceptance:
         started: float,
         timeout: float | None,  # noqa: ASYNC109  as submit
     ) -> Receipt:
-        """Submit a write when it is its turn; raises QueueFullError as the settings and `timeout` say."""
+        """Submit a write now, or when it is its turn; raises QueueFullError as the settings and `timeout` say."""
+        if self.room.take(write.size):
+            return self._in_its_place(write, idempotency_key, started)
         if self._raises and timeout is None:
             raise full(self.room)
         return await self.room.wait(write.size, timeout, lambda: self._in_turn(write, idempotency_key, started))
 
     def now(self, write: Write, idempotency_key: str | None, started: float) -> Receipt:
         """Submit a write now, or raise QueueFullError."""
-        receipt = self.at_once(write, idempotency_key, started)
-        if receipt is None:
+        if not self.room.take(write.size):
             raise full(self.room)
-        return receipt
+        return self._in_its_place(write, idempotency_key, started)
 
     def _in_its_place(self, write: Write, idempotency_key: str | None, started: float) -> Receipt:
         """Submit a write whose place is taken, or give the place back."""

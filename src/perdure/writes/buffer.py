@@ -240,9 +240,7 @@ class BufferedWriter:
         started: float,
         timeout: float | None,  # noqa: ASYNC109  as submit
     ) -> Receipt:
-        receipt = self._acceptance.at_once(write, idempotency_key, started)
-        if receipt is None:
-            receipt = await self._acceptance.when_there_is_room(write, idempotency_key, started, timeout)
+        receipt = await self._acceptance.when_there_is_room(write, idempotency_key, started, timeout)
         if receipt.state == "submitted":
             return await receipt.accepted()
         if self._turn.was_long():

@@ -81,8 +81,5 @@ class DeadLetters:
             letter.query, parameters, letter.key, size + len(letter.query) + OVERHEAD, letter.attempts, letter.seq
         )
         self._acceptance.redriven += 1
-        started = monotonic()
-        receipt = self._acceptance.at_once(write, None, started)
-        if receipt is None:
-            receipt = await self._acceptance.when_there_is_room(write, None, started, None)
+        receipt = await self._acceptance.when_there_is_room(write, None, monotonic(), None)
         return await receipt.accepted()
