@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from perdure import __version__
 from perdure.cli import screen
-from perdure.cli.options import GRAPH, named, root_of
+from perdure.cli.options import named, root_of
 from perdure.client import MemoryClient
 from perdure.errors import PerdureError, StoreUnavailableError
 from perdure.graph import schema
@@ -17,7 +17,7 @@ from perdure.journal.sqlite.inspection import JournalState
 from perdure.protocols import GraphStore
 from perdure.providers import Providers
 from perdure.settings import PREFIX, MemorySettings
-from perdure.wiring import graph_store, neo4j_uri, root
+from perdure.wiring import graph_store, root
 
 PARTS = ("kglite", "numpy", "pydantic", "tokenizers")
 EXTRAS = {
@@ -133,11 +133,6 @@ def journal(state: JournalState) -> Finding:
         todo = f"Start the program that wrote them, or: perdure journal drain{option}"
         return Finding(check, "warning", text, todo)
     return Finding(check, "good", text)
-
-
-def nothing_there(settings: MemorySettings) -> bool:
-    """Return whether there is no embedded store yet, which looking would make."""
-    return neo4j_uri(settings) is None and not list(root(settings).glob(f"{GRAPH}*"))
 
 
 async def graph(settings: MemorySettings) -> list[Finding]:

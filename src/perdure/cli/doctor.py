@@ -10,7 +10,7 @@ from perdure.cli import checks, screen
 from perdure.cli.checks import Finding
 from perdure.cli.clients import interruptible
 from perdure.cli.lazy import single
-from perdure.cli.options import AsJson, DataDir, Uri, settings_for
+from perdure.cli.options import AsJson, DataDir, Uri, nothing_there, settings_for
 from perdure.errors import PerdureError
 from perdure.settings import MemorySettings
 
@@ -56,7 +56,7 @@ async def looked(data_dir: Path | None, uri: str | None, told: Told) -> list[Fin
 
 async def graph(settings: MemorySettings) -> list[Finding]:
     """Return what there is to say of the graph, and of what is searched."""
-    if checks.nothing_there(settings):
+    if nothing_there(settings):
         return [Finding("graph", "good", "There is none yet; the first program that starts makes it.")]
     return await checks.graph(settings)
 

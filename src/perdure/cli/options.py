@@ -135,12 +135,17 @@ def reading(settings: MemorySettings) -> MemorySettings:
 def existing(settings: MemorySettings) -> MemorySettings:
     """Return settings whose graph is there; raises NotFoundError where there is no embedded store, and makes none."""
     on_disk(settings)
-    if neo4j_uri(settings) is None and not list(root(settings).glob(f"{GRAPH}*")):
+    if nothing_there(settings):
         raise NotFoundError(
             f"There is no memory in {str(root(settings))!r}.",
             hint="--data-dir names another place, --uri a Neo4j server. To begin: perdure add TEXT --user-id ID",
         )
     return settings
+
+
+def nothing_there(settings: MemorySettings) -> bool:
+    """Return whether there is no embedded store yet, which looking would make."""
+    return neo4j_uri(settings) is None and not list(root(settings).glob(f"{GRAPH}*"))
 
 
 def on_disk(settings: MemorySettings) -> None:

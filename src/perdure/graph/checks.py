@@ -104,11 +104,7 @@ def plain_list(name: str, value: object) -> list[Any]:
 
 def plain(name: str, value: Any) -> Any:
     """Return a copy of a JSON-like value or datetime as it will be read back; raises InputError for anything else."""
-    if value is None:
-        return None
-    copy = snapshot({name: value})[0]
-    text = encode(copy)
-    return (decode(text) if TAG in text else copy)[name]
+    return plain_texts(**{name: value})[0][name]
 
 
 def plain_texts(**values: Any) -> tuple[dict[str, Any], dict[str, str]]:
