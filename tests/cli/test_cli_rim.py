@@ -3,9 +3,11 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from importlib.metadata import entry_points
+from typing import Any
 
 import pytest
 
@@ -42,6 +44,28 @@ LOOKING = [
     ("journal", "doctor"),
 ]
 ids = " ".join
+WRONG = [
+    (("journal", "inspct"), "There is no command 'inspct'.", "Did you mean perdure journal inspect?"),
+    (("status", "--jsno"), "There is no option --jsno.", "Did you mean --json?"),
+    (("status", "--colour"), "There is no option --colour.", "See perdure status --help"),
+    (("--jsno", "status"), "There is no option --jsno.", "Options stand behind a command: perdure COMMAND --jsno"),
+    (("status", "now"), "'now' is too much here.", "See perdure status --help"),
+    (("search", "--user-id", "ada"), "QUERY is missing.", "See perdure search --help"),
+    (("search", "x", "--limit"), "--limit wants a value.", "See perdure search --help"),
+    (("search", "x", "--limit", "0"), "--limit should be a whole number from 1 to 1,000, not '0'.", None),
+    (("search", "x", "--limit", "many"), "--limit should be a whole number from 1 to 1,000, not 'many'.", None),
+    (("search", "x", "--threshold", "nan"), "--threshold should be a number from 0 to 1, not 'nan'.", None),
+    (("journal", "drain", "--timeout", "-1"), "--timeout should be a number from 0 on, not '-1'.", None),
+    (("dead-letters", "show", "x"), "NUMBER should be a whole number from 0 on, not 'x'.", None),
+    (("completion", "tcsh"), "SHELL should be bash, zsh or fish, not 'tcsh'.", None),
+    (("status", "--json=3"), "--json takes no value.", "See perdure status --help"),
+    (("status", "--data-dir", "-h"), "--data-dir wants a value, and -h is an option.", "See perdure status --help"),
+    (
+        ("add", "- dash", "--user-id", "ada"),
+        "There is no option '- dash'.",
+        "A text that begins with a dash stands behind --, at the end: perdure add … -- '- dash'",
+    ),
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=ids)
@@ -53,12 +77,46 @@ def test_every_command_explains_itself_and_speaks_json(look, command):
     assert max(len(line) for line in said.out.splitlines()) <= 80
 
 
+@pytest.mark.parametrize("columns", [80, 50, 40])
+def test_help_fits_any_terminal_and_breaks_no_name(look, monkeypatch, columns):
+    """Nothing is left out, either: what a list cuts off is what one wants to know."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    known = {word for command in COMMANDS for word in re.findall(r"PERDURE_\w+|--[a-z-]+", source_of(command))}
+    listed, seen = look("--help").out, set()
+    for command in COMMANDS:
+        shown = look(*command, "--help").out
+        assert max(map(len, shown.splitlines())) <= columns
+        seen |= set(re.findall(r"PERDURE_\w+|--[a-z-]+", shown))
+    assert known <= seen
+    assert " ".join(listed.split()).endswith("Print what makes a shell complete these commands.")
+    assert "..." not in listed.partition("Commands")[2]
+
+
+def source_of(command: tuple[str, ...]) -> str:
+    """Return what the options of a command are called, and what is said of them, as it stands in the code."""
+    found: Any = program().commands[command[0]].loaded()
+    found = found.commands[command[1]] if command[1:] else found
+    return " ".join(f"{' '.join(param.opts)} {param.help or ''}" for param in found.params)
+
+
 def test_wrong_use_ends_with_two(perdure, look):
     """And says what would be right."""
-    assert "No such command 'statsu'" in perdure("statsu", code=2).err
-    assert "No such option: --jsno" in look("status", "--jsno", code=2).err
+    assert perdure("statsu", code=2).err == "perdure: There is no command 'statsu'.\nDid you mean perdure status?\n"
     assert "Usage: perdure" in look(code=2).err
     assert look("--version").out.startswith("perdure ")
+
+
+@pytest.mark.parametrize(("typed", "message", "hint"), WRONG, ids=[" ".join(typed) for typed, *_ in WRONG])
+def test_wrong_use_is_told_in_one_voice(look, typed, message, hint):
+    """As every error: what is wrong, and what to do; on standard error, or as a document with --json."""
+    said = look(*typed, code=2)
+    assert said.out == ""
+    assert said.err.splitlines() == [f"perdure: {message}", *filter(None, [hint])]
+    if typed[-1] == "--limit":  # whose value the next word would be
+        return
+    said = look(*typed, "--json", code=2)
+    assert said.err == ""
+    assert said.document == {"error": {"code": "input", "message": message, "hint": hint}}
 
 
 def test_settings_that_cannot_work_end_with_two(look, monkeypatch):
@@ -183,18 +241,6 @@ def test_importing_the_library_loads_none_of_it():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "[]\n"
-
-
-def test_wrong_use_is_a_document_too(look):
-    """With --json, whoever reads standard output finds why there is nothing else."""
-    said = look("status", "--jsno", "--json", code=2)
-    assert said.err == ""
-    assert said.document["error"]["message"].startswith("No such option: --jsno")
-    assert said.document["error"]["hint"] == "perdure status --help"
-    assert (
-        look("search", "x", "--user-id", "ada", "--limit", "0", "--json", code=2).document["error"]["code"] == "input"
-    )
-    assert "No such command" in look("statsu", "--json", code=2).document["error"]["message"]
 
 
 def test_the_program_is_installed_by_its_name():

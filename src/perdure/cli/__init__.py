@@ -1,7 +1,8 @@
 """The command line: parses what is typed, calls the library, prints what comes back; nothing else.
 
 Exit code 0 is done, 1 failed, 2 wrong use. With `--json`, standard output is always one JSON document. Modules import
-only from those before them: endings, screen, lazy, options, clients, the commands, app. Commands are loaded when used.
+only from those before them: endings, parsing, lazy, screen, options, clients, the commands, app. A command's module is
+loaded when it is used.
 """
 
 import sys

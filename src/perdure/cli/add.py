@@ -11,7 +11,6 @@ from rich.text import Text
 
 from perdure.cli import screen
 from perdure.cli.clients import with_memory
-from perdure.cli.lazy import single
 from perdure.cli.options import (
     WHOSE,
     AgentId,
@@ -26,6 +25,7 @@ from perdure.cli.options import (
     scope_of,
     settings_for,
 )
+from perdure.cli.parsing import Program
 from perdure.errors import InputError, shorten
 from perdure.memory import Memory
 from perdure.results import AddResult
@@ -37,7 +37,7 @@ IN_USE = "Let that process add it, or end it first. Several processes can share 
 WORDS = {"ADD": "added", "SUPERSEDE": "added", "UPDATE": "changed", "NONE": "known"}
 Messages = str | Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
-app = single()
+app = Program()
 
 
 @app.command()

@@ -11,6 +11,7 @@ import typer
 from perdure import __version__
 from perdure.cli.endings import FAILED, INTERRUPTED, WRONG_USE, Interrupted
 from perdure.cli.lazy import program_of
+from perdure.cli.parsing import Program
 from perdure.errors import ConfigError, InputError, PerdureError
 
 COMMANDS = {
@@ -29,14 +30,7 @@ COMMANDS = {
 }
 """The modules of the commands, and what the program says of each without loading it."""
 
-root = typer.Typer(
-    name="perdure",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+root = Program(name="perdure", no_args_is_help=True)
 
 
 def show_version(wanted: bool) -> None:  # noqa: FBT001  typer calls it so
@@ -66,7 +60,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run the program and return its exit code. What goes wrong is said on standard error, without a traceback."""
     as_json = "--json" in arguments[: arguments.index("--") if "--" in arguments else None]
     try:
-        return ended(program(), arguments, as_json=as_json)
+        return ended(program(), arguments)
     except (Interrupted, KeyboardInterrupt, typer.Abort) as ending:
         complain(f"perdure: Interrupted. {ending}".rstrip())
         return INTERRUPTED
@@ -86,19 +80,13 @@ def run(arguments: Sequence[str]) -> int:
         return FAILED
 
 
-def ended(command: Any, arguments: Sequence[str], *, as_json: bool) -> int:
-    """Run the program, and return how it ended; raises PerdureError for wrong use that is to be told as JSON."""
+def ended(command: Any, arguments: Sequence[str]) -> int:
+    """Run the program, and return how it ended."""
     try:
-        code = command(list(arguments), prog_name="perdure", standalone_mode=not as_json)
+        code = command(list(arguments), prog_name="perdure")
         sys.stdout.flush()  # while what comes of a reader that has gone can still be told
     except SystemExit as ending:
         code = ending.code if isinstance(ending.code, int) else FAILED
-    except Exception as error:
-        if as_json and hasattr(error, "format_message"):  # what typer raises for wrong use, whichever its version
-            wrong = getattr(error, "ctx", None)
-            hint = f"{wrong.command_path} --help" if wrong is not None else None
-            raise InputError(getattr(error, "format_message")(), hint=hint) from error  # noqa: B009  as above
-        raise
     if code == INTERRUPTED:
         raise Interrupted
     return code if isinstance(code, int) else 0

@@ -9,11 +9,12 @@ import typer
 from typer.completion import get_completion_script  # pyright: ignore[reportPrivateImportUsage]  there in each version
 
 from perdure.cli import screen
-from perdure.cli.lazy import VARIABLE, know_shells, single
+from perdure.cli.lazy import VARIABLE, know_shells
 from perdure.cli.options import AsJson
+from perdure.cli.parsing import Program, one_of
 from perdure.errors import InputError
 
-app = single()
+app = Program()
 
 
 class Shell(StrEnum):
@@ -25,7 +26,13 @@ class Shell(StrEnum):
 
 
 Given = Annotated[
-    Shell | None, typer.Argument(metavar="SHELL", help="bash, zsh or fish; by default the one of $SHELL.")
+    Shell | None,
+    typer.Argument(
+        metavar="SHELL",
+        parser=one_of("SHELL", Shell),
+        autocompletion=lambda: list(map(str, Shell)),
+        help="bash, zsh or fish; by default the one of $SHELL.",
+    ),
 ]
 
 

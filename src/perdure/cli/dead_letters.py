@@ -13,8 +13,8 @@ from rich.text import Text
 
 from perdure.cli import screen
 from perdure.cli.clients import unless_held, with_client
-from perdure.cli.lazy import single
 from perdure.cli.options import AsJson, DataDir, Journal, Timeout, Uri, directory_of, settings_for, writing
+from perdure.cli.parsing import Program, whole
 from perdure.client import MemoryClient
 from perdure.errors import InputError, WriteFailed
 from perdure.journal.sqlite import SqliteJournal, inspection
@@ -24,14 +24,14 @@ from perdure.writes import Receipt
 
 STATEMENT = 200
 
-Number = Annotated[int, typer.Argument(metavar="NUMBER", help="The dead letter's number.")]
+Number = Annotated[int, typer.Argument(metavar="NUMBER", parser=whole("NUMBER", 0), help="The dead letter's number.")]
 Numbers = Annotated[
     list[int] | None,
-    typer.Argument(metavar="NUMBER", help="The dead letters' numbers.", show_default=False),
+    typer.Argument(metavar="NUMBER", parser=whole("NUMBER", 0), help="The dead letters' numbers.", show_default=False),
 ]
 All = Annotated[bool, typer.Option("--all", help="All of them.")]
 
-app = single(help="Writes that failed for good: list, show, send again, drop.", no_args_is_help=True)
+app = Program(help="Writes that failed for good: list, show, send again, drop.", no_args_is_help=True)
 
 
 class Again(NamedTuple):
@@ -46,7 +46,9 @@ class Again(NamedTuple):
 @app.command("list")
 def list_letters(
     *,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Show the newest N.")] = 100,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", parser=whole("--limit", 1), help="Show the newest N.")
+    ] = 100,
     journal: Journal = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,

@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from perdure.cli.endings import Interrupted
-from perdure.cli.lazy import single
 from perdure.cli.options import AsJson
+from perdure.cli.parsing import Program, whole
 from perdure.demo.__main__ import Options, run
 from perdure.errors import InputError, shorten
 from perdure.settings import check_bolt_uri
 
-app = single()
+app = Program()
 
 
 @app.command()
@@ -38,7 +38,9 @@ def demo(
             show_default=False,
         ),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Use at most N turns.")] = 50,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", parser=whole("--limit", 1), help="Use at most N turns.")
+    ] = 50,
     as_json: AsJson = False,
 ) -> None:
     """Watch an agent's turns stop waiting; takes some ten seconds.

@@ -9,14 +9,14 @@ import typer
 from perdure.cli import checks, screen
 from perdure.cli.checks import Finding
 from perdure.cli.clients import interruptible
-from perdure.cli.lazy import single
 from perdure.cli.options import AsJson, DataDir, Uri, nothing_there, settings_for
+from perdure.cli.parsing import Program
 from perdure.errors import PerdureError
 from perdure.settings import MemorySettings
 
 Told = Callable[[int, int], None]
 
-app = single()
+app = Program()
 
 
 @app.command()

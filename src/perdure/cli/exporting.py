@@ -10,13 +10,13 @@ import typer
 
 from perdure.cli import screen
 from perdure.cli.clients import with_reader
-from perdure.cli.lazy import single
 from perdure.cli.options import AsJson, DataDir, Tenant, Uri, UserId, scope_of, settings_for
+from perdure.cli.parsing import Program
 from perdure.errors import ConflictError, InputError
 
 STDOUT = "-"
 
-app = single()
+app = Program()
 
 
 @app.command("export")

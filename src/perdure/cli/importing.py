@@ -10,15 +10,15 @@ import typer
 
 from perdure.cli import screen
 from perdure.cli.clients import with_client
-from perdure.cli.lazy import single
 from perdure.cli.options import AsJson, DataDir, Tenant, Uri, UserId, on_disk, scope_of, settings_for, whose
+from perdure.cli.parsing import Program
 from perdure.errors import InputError
 
 STDIN = "-"
 IN_USE = "End that process first. Several processes can share a Neo4j: --uri."
 KEPT = "What is imported stays; the same again imports the rest."
 
-app = single()
+app = Program()
 
 
 @app.command("import")

@@ -10,7 +10,6 @@ from rich.text import Text
 
 from perdure.cli import screen
 from perdure.cli.clients import unless_held, with_client
-from perdure.cli.lazy import single
 from perdure.cli.options import (
     AsJson,
     DataDir,
@@ -22,6 +21,7 @@ from perdure.cli.options import (
     settings_for,
     writing,
 )
+from perdure.cli.parsing import Program, whole
 from perdure.client import MemoryClient
 from perdure.journal.sqlite import inspection
 from perdure.journal.sqlite.diagnosis import Finding, diagnose
@@ -34,7 +34,7 @@ STATEMENT = 300
 MOST_NAMED = 20
 IN_USE = "It was whole when that process opened it. If it is damaged since, end that process first."
 
-app = single(help="The journal of accepted writes: look, drain, mend.", no_args_is_help=True)
+app = Program(help="The journal of accepted writes: look, drain, mend.", no_args_is_help=True)
 
 
 # -- inspect
@@ -43,7 +43,9 @@ app = single(help="The journal of accepted writes: look, drain, mend.", no_args_
 @app.command()
 def inspect(
     *,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=0, help="Show the first N writes of a lane.")] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", parser=whole("--limit", 0), help="Show the first N writes of a lane.")
+    ] = 20,
     parameters: Annotated[bool, typer.Option("--parameters", help="Show the values of parameters.")] = False,
     journal: Journal = None,
     data_dir: DataDir = None,

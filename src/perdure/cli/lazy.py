@@ -7,13 +7,15 @@ from typing import Any, cast
 
 import typer
 import typer.completion
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
+
+from perdure.cli.parsing import Command
 
 VARIABLE = "_PERDURE_COMPLETE"
 """Set by a shell that wants words completed."""
 
 
-class Later(TyperCommand):
+class Later(Command):
     """A command that is known by name and help until it is used; its module has it as `app`."""
 
     def __init__(self, name: str, module: str, about: str) -> None:
@@ -43,13 +45,3 @@ def program_of(root: typer.Typer, commands: Mapping[str, tuple[str, str]]) -> Ty
 def know_shells() -> None:
     """Have typer know what each shell asks, and how it wants to be answered."""
     cast("Any", typer.completion).completion_init()
-
-
-def single(**options: Any) -> typer.Typer:
-    """Return what one command is registered with."""
-    return typer.Typer(
-        add_completion=False,
-        rich_markup_mode=None,
-        context_settings={"help_option_names": ["-h", "--help"]},
-        **options,
-    )

@@ -10,7 +10,6 @@ from rich.text import Text
 
 from perdure.cli import screen
 from perdure.cli.clients import with_reader
-from perdure.cli.lazy import single
 from perdure.cli.options import (
     WHOSE,
     AgentId,
@@ -26,6 +25,7 @@ from perdure.cli.options import (
     settings_for,
     whose,
 )
+from perdure.cli.parsing import Program, whole
 from perdure.client import MemoryClient
 from perdure.errors import InputError, NotFoundError, shorten
 from perdure.graph.scope import ScopeIds
@@ -35,7 +35,7 @@ from perdure.settings import MemorySettings
 STYLES = {"user": "bold cyan", "assistant": "bold green", "system": "bold magenta", "tool": "bold yellow"}
 NAMED = 5
 
-app = single()
+app = Program()
 
 
 @app.command()
@@ -50,7 +50,10 @@ def messages(  # noqa: PLR0913  its options
     run_id: RunId = None,
     tenant: Tenant = None,
     limit: Annotated[
-        int, typer.Option("--limit", metavar="N", min=1, max=1_000_000, help="The newest N messages, or N sessions.")
+        int,
+        typer.Option(
+            "--limit", metavar="N", parser=whole("--limit", 1, 1_000_000), help="The newest N messages, or N sessions."
+        ),
     ] = 100,
     since: Annotated[
         str | None,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from perdure import ids
+from perdure.cli.parsing import decimal
 from perdure.errors import ConfigError, InputError, NotFoundError, shorten
 from perdure.graph.scope import Scope, ScopeIds
 from perdure.journal.sqlite import inspection
@@ -46,7 +47,13 @@ Uri = Annotated[
 ]
 Timeout = Annotated[
     float | None,
-    typer.Option("--timeout", metavar="SECONDS", min=0, help="Wait no longer than this.", show_default=False),
+    typer.Option(
+        "--timeout",
+        metavar="SECONDS",
+        parser=decimal("--timeout", 0),
+        help="Wait no longer than this.",
+        show_default=False,
+    ),
 ]
 UserId = Annotated[
     str | None, typer.Option("--user-id", metavar="ID", help="Whose memory: this user's.", show_default=False)

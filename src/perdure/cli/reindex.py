@@ -2,10 +2,10 @@
 
 from perdure.cli import screen
 from perdure.cli.clients import with_client
-from perdure.cli.lazy import single
 from perdure.cli.options import AsJson, DataDir, Uri, existing, settings_for
+from perdure.cli.parsing import Program
 
-app = single()
+app = Program()
 
 
 @app.command()

@@ -10,7 +10,6 @@ from rich.text import Text
 
 from perdure.cli import screen
 from perdure.cli.clients import LOG, with_searcher
-from perdure.cli.lazy import single
 from perdure.cli.options import (
     WHOSE,
     AgentId,
@@ -25,6 +24,7 @@ from perdure.cli.options import (
     settings_for,
     whose,
 )
+from perdure.cli.parsing import Program, decimal, one_of, whole
 from perdure.errors import InputError
 from perdure.graph.scope import ScopeIds
 from perdure.graph.search import query_text
@@ -35,7 +35,7 @@ from perdure.runtime.together import together
 LONGEST = 300
 """Characters of a hit that are shown; --json has all."""
 
-app = single()
+app = Program()
 
 
 class Kind(StrEnum):
@@ -66,12 +66,27 @@ class Found(NamedTuple):
 
 Kinds = Annotated[
     list[Kind] | None,
-    typer.Option("--kind", help="Only of this kind; may be given again. Default: all.", show_default=False),
+    typer.Option(
+        "--kind",
+        metavar="KIND",
+        parser=one_of("--kind", Kind),
+        autocompletion=lambda: list(map(str, Kind)),
+        help=f"{', '.join(Kind)}; may be given again. Default: all.",
+        show_default=False,
+    ),
 ]
-Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, max=1000, help="At most N of each kind.")]
+Limit = Annotated[
+    int, typer.Option("--limit", metavar="N", parser=whole("--limit", 1, 1000), help="At most N of each kind.")
+]
 Threshold = Annotated[
     float | None,
-    typer.Option("--threshold", metavar="X", min=0, max=1, help="The least cosine, from 0 to 1.", show_default=False),
+    typer.Option(
+        "--threshold",
+        metavar="X",
+        parser=decimal("--threshold", 0, 1),
+        help="The least cosine, from 0 to 1.",
+        show_default=False,
+    ),
 ]
 
 

@@ -5,14 +5,14 @@ from typing import Any
 from rich.text import Text
 
 from perdure.cli import screen
-from perdure.cli.lazy import single
 from perdure.cli.options import AsJson, DataDir, named, root_of, settings_for
+from perdure.cli.parsing import Program
 from perdure.journal.sqlite import inspection, place
 from perdure.journal.sqlite.inspection import JournalState
 
 SURVIVES = {"os": "os: survives the end of the process", "disk": "disk: survives power loss too"}
 
-app = single()
+app = Program()
 
 
 @app.command()
