@@ -110,7 +110,14 @@ def test_of_a_damaged_file_nothing_is_imported(look, tmp_path, monkeypatch, dama
     said = look("import", str(path), code=2).err
     assert what in said
     assert ("Nothing of the file was imported." in said) is what.startswith("line")
-    assert asyncio.run(seen()) == {}
+    assert not (tmp_path / "elsewhere").exists(), "no store is made for it"
+
+
+def test_what_is_no_export_may_be_for_another_command(look, data_dir, tmp_path, monkeypatch):
+    """Messages are remembered, and only memory is imported."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my chat.json").write_text('[{"role": "user", "content": "I live in Porto."}]')
+    assert "perdure add - --user-id ID <'my chat.json'" in look("import", "my chat.json", code=2).err
 
 
 def test_standard_output_takes_one_thing(look):
@@ -121,4 +128,5 @@ def test_standard_output_takes_one_thing(look):
 def test_standard_input_that_is_no_export_is_refused(look, data_dir, monkeypatch):
     """M25: as a file is."""
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"hello\n")))
-    assert "is no export of memory" in look("import", "-", code=2).err
+    assert look("import", "-", code=2).err.startswith("perdure: Standard input is no export of memory.")
+    assert not data_dir.exists()

@@ -118,10 +118,25 @@ def test_what_supersedes_says_what_it_supersedes(look, data_dir):
     assert look("add", "I live in Lisbon.", *ADA).out == "known  I live in Lisbon.\n"
 
 
+@pytest.mark.parametrize("text", ["[Note] I live in Porto.", "{sic} I live in Porto.", "- I live in Porto."])
+def test_a_text_is_no_json_for_its_brackets(look, data_dir, types, text):
+    """Control: what is refused below could be nothing else."""
+    types(text)
+    assert text in look("add", "-", *ADA, "--no-infer").out
+    assert "known" in look("add", *ADA, "--no-infer", "--", text).out
+
+
 @pytest.mark.parametrize(
     ("given", "what"),
     [
         ('[{"role": "user", "content": "cut', "begins as JSON, and is none"),
+        ("[{]", "begins as JSON, and is none: Expecting property name enclosed in double quotes, line 1, column 3"),
+        (
+            "{'role': 'user', 'content': 'x'}",
+            'To keep it as a text, as it is: perdure add --user-id ID -- "$(cat FILE)"',
+        ),
+        ("[]", "messages"),
+        ("{}", "has no content"),
         ('[{"role": "robot", "content": "x"}]', "role = 'robot' should be one of"),
         ('[{"role": "user"}]', "has no content"),
         ('{"role": "user", "content": "x", "created_at": "soon"}', "created_at = 'soon' is no time"),
@@ -140,12 +155,12 @@ def test_what_cannot_be_remembered_is_refused(look, data_dir, types, given, what
     ("command", "what"),
     [
         (("add", "x"), "Say whose memory it is: --user-id"),
-        (("search", "x"), "Say whose memory to search: --user-id"),
-        (("search", "x", "--tenant", "acme"), "Say whose memory to search: --user-id"),
+        (("search", "x"), "Say whose memory it is: --user-id"),
+        (("search", "x", "--tenant", "acme"), "Say whose memory it is: --user-id"),
         (("search", " ", *ADA), "The query is empty"),
-        (("search", *ADA), "Missing argument 'QUERY"),
-        (("search", "x", *ADA, "--threshold", "2"), "'--threshold'"),
-        (("search", "x", *ADA, "--kind", "thought"), "'--kind'"),
+        (("search", *ADA), "QUERY is missing"),
+        (("search", "x", *ADA, "--threshold", "2"), "--threshold should be a number from 0 to 1"),
+        (("search", "x", *ADA, "--kind", "thought"), "--kind should be memory, fact, "),
         (("add", "x", *ADA, "--metadata", "colour"), "should be NAME=VALUE"),
         (("add", "x", *ADA, "--observed-at", "then"), "is no time"),
         (("add", "x", "--user-id", " "), "user_id is blank"),

@@ -1,6 +1,7 @@
 """`perdure add`: what a person types, or a program says, is remembered as `Memory.add` does."""
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -12,7 +13,6 @@ from rich.text import Text
 from perdure.cli import screen
 from perdure.cli.clients import with_memory
 from perdure.cli.options import (
-    WHOSE,
     AgentId,
     AsJson,
     DataDir,
@@ -20,6 +20,7 @@ from perdure.cli.options import (
     Tenant,
     Uri,
     UserId,
+    check_somebody,
     moment_for,
     on_disk,
     scope_of,
@@ -31,7 +32,9 @@ from perdure.memory import Memory
 from perdure.results import AddResult
 
 STDIN = "-"
-FIRST_OF_JSON = ('[{"', '{"')
+BEGINS_AS_JSON = re.compile(r"""\s*(\{\s*["'}]|\[\s*[\[{"'\]])""")
+"""What no text begins with; `[Note]` is one, and so is `{sic}`."""
+AS_TEXT = 'To keep it as a text, as it is: perdure add --user-id ID -- "$(cat FILE)"'
 LONGEST = 300
 IN_USE = "Let that process add it, or end it first. Several processes can share a Neo4j: --uri."
 WORDS = {"ADD": "added", "SUPERSEDE": "added", "UPDATE": "changed", "NONE": "known"}
@@ -70,8 +73,7 @@ def add(  # noqa: PLR0913  its options
     """
     settings, scope = settings_for(data_dir, None, uri), scope_of(user_id, agent_id, run_id, tenant)
     on_disk(settings)
-    if not scope.keys() & {"user_id", "agent_id", "run_id"}:
-        raise InputError(f"Say whose memory it is: {WHOSE}.", hint="perdure add TEXT --user-id ID")
+    check_somebody(scope, "perdure add TEXT --user-id ID")
     options: dict[str, Any] = {
         "metadata": pairs(metadata or ()), "infer": infer, "observed_at": moment_for("--observed-at", observed_at),
     }  # fmt: skip
@@ -114,13 +116,13 @@ def from_stdin() -> Messages:
         text = sys.stdin.buffer.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"Standard input is no UTF-8: byte {error.start + 1}.") from None
-    if not "".join(text[:1000].split()).startswith(FIRST_OF_JSON):
+    if not BEGINS_AS_JSON.match(text):
         return text
     try:
         given = json.loads(text)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise InputError(f"Standard input begins as JSON, and is none: {error.msg}, {where}.") from None
+        raise InputError(f"Standard input begins as JSON, and is none: {error.msg}, {where}.", hint=AS_TEXT) from None
     return [dated(each) for each in cast("list[Any]", given)] if isinstance(given, list) else dated(given)
 
 

@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from perdure import __version__
 from perdure.cli import screen
-from perdure.cli.options import named, root_of
+from perdure.cli.options import named, root_of, without_journal
 from perdure.client import MemoryClient
 from perdure.errors import PerdureError, StoreUnavailableError
 from perdure.graph import schema
@@ -29,6 +29,7 @@ EXTRAS = {
 }
 LITTLE_SPACE = 100 * 1024 * 1024
 MANY = 1000
+IN_USE = "That is as it should be while a program runs; end it to have the graph looked at, too."
 
 
 def bad(check: str, error: PerdureError) -> Finding:
@@ -157,7 +158,7 @@ async def graph(settings: MemorySettings) -> list[Finding]:
 def unreachable(error: PerdureError) -> Finding:
     """Say why the graph cannot be had; one that another process has is no fault."""
     if isinstance(error, StoreUnavailableError) and "is in use by" in error.message:
-        return Finding("graph", "good", error.message)
+        return Finding("graph", "good", f"{error.message} {IN_USE}")
     return bad("graph", error)
 
 
@@ -182,9 +183,7 @@ async def unindexed(store: GraphStore) -> int:
 
 async def index(settings: MemorySettings, behind: int) -> Finding:
     """Look at whether what is in the graph can be searched, by this embedder."""
-    looking = settings.model_copy(deep=True)
-    looking.memory.write_mode, looking.memory.durability = "sync", "memory"
-    client = MemoryClient(looking)
+    client = MemoryClient(without_journal(settings.model_copy(deep=True)))
     try:
         await client.connect()
     except PerdureError as error:

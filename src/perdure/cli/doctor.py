@@ -32,7 +32,7 @@ def doctor(*, uri: Uri = None, data_dir: DataDir = None, as_json: AsJson = False
     if as_json:
         screen.emit({"needs_attention": todo, "findings": findings})
     else:
-        report(findings)
+        screen.report(findings)
     if todo:
         raise typer.Exit(1)
 
@@ -59,15 +59,3 @@ async def graph(settings: MemorySettings) -> list[Finding]:
     if nothing_there(settings):
         return [Finding("graph", "good", "There is none yet; the first program that starts makes it.")]
     return await checks.graph(settings)
-
-
-def report(findings: list[Finding]) -> None:
-    """Print what was looked at, and what to do."""
-    screen.show(screen.findings([(each.check, each.level, each.text) for each in findings]))
-    steps = [finding for finding in findings if finding.todo]
-    screen.say()
-    if not steps:
-        screen.say("Nothing needs to be done.", "green")
-        return
-    screen.say("To be done:", "bold")
-    screen.show(screen.sheet([(each.check, each.todo) for each in steps]))

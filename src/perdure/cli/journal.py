@@ -1,7 +1,7 @@
 """`perdure journal`: what is in a journal, whether it is whole, and what to do about it."""
 
 import asyncio
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +24,7 @@ from perdure.cli.options import (
 from perdure.cli.parsing import Program, whole
 from perdure.client import MemoryClient
 from perdure.journal.sqlite import inspection
-from perdure.journal.sqlite.diagnosis import Finding, diagnose
+from perdure.journal.sqlite.diagnosis import diagnose
 from perdure.journal.sqlite.inspection import LaneView, Pending, Told
 from perdure.journal.sqlite.salvage import Gap, Salvaged, salvage
 from perdure.records import FlushSummary, RecoveryReport
@@ -225,20 +225,14 @@ def doctor(*, journal: Journal = None, data_dir: DataDir = None, as_json: AsJson
     if as_json:
         screen.emit({"journal": directory.name, "directory": directory, "damaged": bad, "findings": findings})
     else:
-        report_findings(directory, findings)
+        screen.report([replace(each, todo=there(each.todo, directory)) for each in findings])
     if bad:
         raise typer.Exit(1)
 
 
-def report_findings(directory: Path, findings: Sequence[Finding]) -> None:
-    """Print what was looked at, and what to do."""
-    screen.show(screen.findings([(each.check, each.level, each.text) for each in findings]))
-    steps = [finding for finding in findings if finding.todo]
-    for finding in steps:
-        todo = f"{finding.todo}{named(directory)}" if finding.todo.startswith("perdure ") else finding.todo
-        screen.say(f"{finding.check}: {todo}")
-    if not steps:
-        screen.say("Nothing is wrong.", "green")
+def there(todo: str, directory: Path) -> str:
+    """Return what to do, as it is typed for this journal."""
+    return f"{todo}{named(directory)}" if todo.startswith("perdure ") else todo
 
 
 # -- salvage

@@ -97,6 +97,12 @@ def check_scope(settings: MemorySettings, scope: ScopeIds) -> None:
         )
 
 
+def check_somebody(scope: ScopeIds, hint: str) -> None:
+    """Raise InputError where nobody is named whose memory it could be."""
+    if not scope.keys() & {"user_id", "agent_id", "run_id"}:
+        raise InputError(f"Say whose memory it is: {WHOSE}.", hint=hint)
+
+
 def moment_for(name: str, text: str | None) -> datetime | None:
     """Return a moment that was typed: in ISO form, in UTC unless it says otherwise, or as a time that has passed."""
     if text is None:
@@ -129,11 +135,15 @@ def settings_for(data_dir: Path | None, journal: str | None = None, uri: str | N
 
 
 def reading(settings: MemorySettings) -> MemorySettings:
-    """Have settings say what a client needs that only reads: it leaves the journal to whoever has it.
+    """Have settings say what a client needs that only reads.
 
     Raises NotFoundError where there is no embedded store to read, rather than make one.
     """
-    existing(settings)
+    return without_journal(existing(settings))
+
+
+def without_journal(settings: MemorySettings) -> MemorySettings:
+    """Have settings say that a client leaves the journal alone."""
     settings.memory.write_mode = "sync"
     settings.memory.durability = "memory"
     return settings

@@ -22,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from perdure.errors import PerdureError, shorten
+from perdure.journal.sqlite.diagnosis import Finding
 from perdure.journal.sqlite.inspection import Told
 
 STYLES = {"good": "green", "warning": "yellow", "bad": "bold red"}
@@ -226,17 +227,30 @@ def scored(hits: Sequence[tuple[float, Text]]) -> Table:
     return made
 
 
-def findings(found: Sequence[tuple[str, str, str]]) -> Table:
-    """Return what was looked at, how it is (a name of STYLES), and what there is to say."""
+def report(found: Sequence[Finding]) -> None:
+    """Print what was looked at, and what to do."""
+    show(findings(found))
+    say()
+    steps = [(each.check, each.todo) for each in found if each.todo]
+    if not steps:
+        say("Nothing needs to be done.", "green")
+        return
+    say("To be done:", "bold")
+    show(sheet(steps))
+
+
+def findings(found: Sequence[Finding]) -> Table:
+    """Return what was looked at, how it is, and what there is to say."""
     made = Table.grid(padding=(0, 2), pad_edge=False)
     made.add_column(no_wrap=True)
     made.add_column(overflow="fold")
     narrow = console().width < NARROW
     if not narrow:
         made.add_column(overflow="fold")
-    for check, level, text in found:
-        mark, name = cell(MARKS[level], STYLES[level]), cell(check, "bold")
-        made.add_row(mark, *((name.append(f"\n{printable(text)}", "not bold"),) if narrow else (name, cell(text))))
+    for each in found:
+        mark, name = cell(MARKS[each.level], STYLES[each.level]), cell(each.check, "bold")
+        said = (name.append(f"\n{printable(each.text)}", "not bold"),) if narrow else (name, cell(each.text))
+        made.add_row(mark, *said)
     return made
 
 

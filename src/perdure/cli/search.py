@@ -11,7 +11,6 @@ from rich.text import Text
 from perdure.cli import screen
 from perdure.cli.clients import LOG, with_searcher
 from perdure.cli.options import (
-    WHOSE,
     AgentId,
     AsJson,
     DataDir,
@@ -20,6 +19,7 @@ from perdure.cli.options import (
     Uri,
     UserId,
     check_scope,
+    check_somebody,
     scope_of,
     settings_for,
     whose,
@@ -139,9 +139,8 @@ def search(  # noqa: PLR0913  its options
 def wanted(kinds: Sequence[Kind] | None, scope: ScopeIds) -> list[Kind]:
     """Return which kinds to look for; raises InputError where memories are, and nobody is named."""
     chosen = [kind for kind in Kind if not kinds or kind in kinds]
-    if Kind.MEMORY in chosen and not scope.keys() & {"user_id", "agent_id", "run_id"}:
-        hint = "What typed calls have kept without any of them is found with --kind message, and the like."
-        raise InputError(f"Say whose memory to search: {WHOSE}.", hint=hint)
+    if Kind.MEMORY in chosen:
+        check_somebody(scope, "What typed calls have kept of nobody is found with --kind message, and the like.")
     return chosen
 
 
