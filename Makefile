@@ -26,7 +26,7 @@ help: ## say what there is to make
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 demo: $(VENV)/.demo ## watch an agent's turns stop waiting (ARGS="--neo4j URI", ARGS="--input FILE")
-	@$(BIN)/python -m perdure.demo $(ARGS)
+	@$(BIN)/python -m perdure demo $(ARGS)
 
 test: $(VENV)/.test ## run every test, also against a real Neo4j (ARGS="-k name")
 	@$(BIN)/python -m pytest $(ARGS)

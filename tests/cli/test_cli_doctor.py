@@ -146,7 +146,7 @@ def test_every_extra_of_the_package_is_looked_for():
 
 
 def test_the_demo_runs_from_the_command_line(perdure, tmp_path, monkeypatch):
-    """X10: the same figures as `python -m perdure.demo --json`."""
+    """With what is installed, and nothing else."""
     conversation = [{"role": "user", "content": "I moved to Lisbon."}, {"role": "assistant", "content": "How nice."}]
     (tmp_path / "chat.json").write_text(json.dumps(conversation))
     document = perdure("demo", "--input", str(tmp_path / "chat.json"), "--json").document

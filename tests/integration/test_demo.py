@@ -14,7 +14,7 @@ LEFT = "MATCH (n) WHERE n.owner STARTS WITH '[\"perdure-demo-' OR n:DemoLog RETU
 
 def run_demo(python, *arguments):
     """Run the demo and return its figures."""
-    code = "import sys; from perdure.demo.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    code = "import sys; from perdure.cli.app import run; sys.exit(run(['demo', *sys.argv[1:]]))"
     return json.loads(python(code, "--json", "--limit", "5", *arguments, timeout=SECONDS).stdout)
 
 

@@ -1,5 +1,6 @@
 """The demo's parts: what it reads, what it keeps of that, and what it asks."""
 
+import io
 import json
 from collections import Counter
 from datetime import UTC, datetime
@@ -7,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from perdure import MemoryClient, MemorySettings
 from perdure.demo.answers import SHIPPED, questions_about, recall
 from perdure.demo.figures import percentile
 from perdure.demo.graphs import Graph, expected_counts, first_difference
 from perdure.demo.remembering import Agent, calls_for
+from perdure.demo.report import wait_table
 from perdure.demo.turns import Mention, Statement, Wish, derive_mentions, load_turns, read_turns
 from perdure.errors import InputError
 from perdure.graph.scope import Scope
@@ -302,3 +305,16 @@ def test_percentiles_are_values_that_were_measured() -> None:
     assert percentile([3.0, 1.0, 2.0], 50) == 2.0
     assert percentile([float(n) for n in range(1, 101)], 99) == 99.0
     assert percentile([5.0], 99) == 5.0
+
+
+@pytest.mark.parametrize("columns", [50, 80])
+def test_nothing_of_a_table_is_cut_off(columns):
+    """Also on a narrow terminal, and with figures as long as they get."""
+    long = 99_990.0
+    names = ("wait_p50_ms", "wait_p99_ms", "wait_total_ms", "drain_ms", "all_committed_ms", "rehearsal_ms")
+    one: dict[str, Any] = {**dict.fromkeys(names, long), "batches": 1000, "high_water": 1000}
+    out = io.StringIO()
+    table = wait_table({"turns": 1000, "calls": 10_000, "max_pending": 1000, "sync": one, "deferred": one})
+    Console(file=out, width=columns).print(table)
+    assert "…" not in out.getvalue()
+    assert out.getvalue().count("99.99 s") == 11

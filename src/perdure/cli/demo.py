@@ -9,7 +9,7 @@ import typer
 from perdure.cli.endings import Interrupted
 from perdure.cli.options import AsJson
 from perdure.cli.parsing import Program, whole
-from perdure.demo.__main__ import Options, run
+from perdure.demo.run import run
 from perdure.errors import InputError, shorten
 from perdure.settings import check_bolt_uri
 
@@ -54,7 +54,7 @@ def demo(
     except ValueError as error:
         raise InputError(f"--uri {shorten(repr(uri), 80)} {error}.") from None
     try:
-        code = run(Options(server, source, limit, as_json))
+        code = run(source, limit, server, as_json=as_json)
     except (KeyboardInterrupt, asyncio.CancelledError) as error:
         reason = error.__context__ or error
         raise Interrupted("\n".join(getattr(reason, "__notes__", []))) from None

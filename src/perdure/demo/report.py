@@ -32,10 +32,9 @@ def progress_bars(console: Console, turns: int) -> Generator[Callable[[Mode], On
 def print_title(console: Console, turns: int, source: str, where: str) -> None:
     """Print what is about to happen."""
     console.print(Text("Perdure demo", style="bold"))
-    say(console, f"{turns} turns of {source},")
-    say(console, f"kept twice in {where}: messages, facts, steps, tool calls;")
-    say(console, "once waiting for every commit (sync), once for none (deferred);")
-    say(console, "then remembered, and asked about.\n")
+    kept = f"{turns} turns of {source}, kept twice in {where}: messages, facts, steps, tool calls;"
+    once = "once waiting for every commit (sync), once for none (deferred); then remembered, and asked about."
+    say(console, f"{kept} {once}\n")
 
 
 def print_report(console: Console, figures: dict[str, Any]) -> None:
@@ -61,8 +60,7 @@ def print_recall(console: Console, recall: dict[str, Any]) -> None:
     say(console, 'Remembered once more, by Memory.add(turn, wait="accepted"); no language model, no key.')
     waited = f"{duration(recall['accept_p50_ms'])} (p50; longest {duration(recall['accept_longest_ms'])})"
     behind = f"{duration(recall['behind_p50_ms'])} (p50; longest {duration(recall['behind_longest_ms'])})"
-    say(console, f"The agent waited {waited} a turn;")
-    say(console, f"it was remembered {behind} later, behind its back.")
+    say(console, f"The agent waited {waited} a turn; it was remembered {behind} later, behind its back.")
     say(console, f"{recall['memories']} memories; the rehearsal before took {duration(recall['rehearsal_ms'])}.\n")
     say(console, "Asked of that, Memory.search(question, limit=2):\n")
     for answer in recall["answers"]:
@@ -124,7 +122,7 @@ def wait_table(figures: dict[str, Any]) -> Table:
     table.add_row("drain after the last turn", "-", duration(deferred["drain_ms"]))
     table.add_row("all committed after", duration(sync["all_committed_ms"]), duration(deferred["all_committed_ms"]))
     table.add_row("transactions", str(figures["calls"]), str(deferred["batches"]))
-    table.add_row("most pending at once", "-", f"{deferred['high_water']} (max_pending={figures['max_pending']})")
+    table.add_row(f"most pending at once, of {figures['max_pending']}", "-", str(deferred["high_water"]))
     table.add_section()
     table.add_row("rehearsal before, not counted", duration(sync["rehearsal_ms"]), duration(deferred["rehearsal_ms"]))
     return table
