@@ -104,7 +104,7 @@ def test_the_memories_stand_in_the_last_message_and_the_prompt_before_it_is_as_i
     assert sent[:3] == before[:3]
     assert len(sent) == 4
     assert sent[3]["name"] == "Ana"
-    assert sent[3]["content"].startswith("<recalled-memories>")
+    assert sent[3]["content"].startswith("<recalled-memories-")
     assert ("user", "How is Lisbon?") in rig.remembered()
 
 

@@ -3,23 +3,32 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from hashlib import blake2b
 from importlib.resources import files
 
 from perdure.pipelines.statements import Turn
 
 _NAME = "recalled-memories"
 _NOTE = (files("perdure.pipelines") / "prompts" / "recalled.md").read_text(encoding="utf-8").strip()
-_TAG = re.compile(rf"<\s*(/?)\s*{_NAME}(?![\w-])[^<>]*>", re.IGNORECASE)
-_ALMOST = re.compile(rf"<(?=\s*/?\s*{_NAME}(?![\w-]))", re.IGNORECASE)
+_BYTES = 8
+_CODED = rf"{_NAME}(?:-[0-9a-f]{{{2 * _BYTES}}})?(?![\w-])"
+_TAG = re.compile(rf"<\s*(/?)\s*{_CODED}[^<>]*>", re.IGNORECASE)
+_ALMOST = re.compile(rf"<(?=\s*/?\s*{_CODED})", re.IGNORECASE)
 
 
 def fence(memories: Iterable[str]) -> str:
     """Return memories as a block for a prompt, one a line, or an empty text when there are none.
 
-    What looks like the fence inside a memory is made harmless, so that no memory can end the block.
+    The tags carry a digest of the lines between them, so no memory can end the block, nor look to a model as if it
+    did: whoever wrote the digest into a memory would have changed it. The same memories make the same block. A plain
+    tag inside a memory is made harmless as well, for `without_recalled`.
     """
     lines = [f"- {' '.join(_ALMOST.sub('[', memory).split())}" for memory in memories]
-    return "\n".join([f"<{_NAME}>", _NOTE, *lines, f"</{_NAME}>"]) if lines else ""
+    if not lines:
+        return ""
+    written = "\n".join(lines)
+    name = f"{_NAME}-{blake2b(written.encode(errors='surrogatepass'), digest_size=_BYTES).hexdigest()}"
+    return f"<{name}>\n{_NOTE}\n{written}\n</{name}>"
 
 
 def without_recalled(text: str) -> str:
