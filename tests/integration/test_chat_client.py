@@ -309,7 +309,8 @@ async def break_down():
 def test_memory_trouble_does_not_fail_a_completion(door, api, trouble, status):
     """X4: within its time, the completion goes on without memories, and says so."""
     embedder = Trouble()
-    rig = Rig(door, api, settings(embedder=embedder), recall_timeout=0.05)
+    hurried = {"recall_timeout": 0.05} if status == "timeout" else {}
+    rig = Rig(door, api, settings(embedder=embedder), **hurried)
     rig.chat("Hello", user_id="u2")  # the first completion waits longer
     embedder.trouble = trouble
     answer = rig.chat("Where do I live?")
@@ -391,6 +392,36 @@ def test_a_copy_has_the_same_memory(rig):
     assert answer.memory.remembered == "accepted"
     assert other.timeout == 7
     assert rig.remembered() == [("user", "Where is Lisbon?"), ("assistant", "Lisbon.")]
+
+
+def test_a_copy_may_recall_otherwise(rig):
+    """X4: our options are options of with_options, and each is kept where it is not given."""
+    said = [{"role": "user", "content": "Where is Lisbon?"}]
+    rig.chat("I live in Lisbon.")
+    rig.remembered()
+
+    def status(client):
+        return rig.door.do(client.chat.completions.create(model="m", messages=said, user_id="u1")).memory.status
+
+    silent = rig.client.with_options(recall_limit=0)
+    assert [status(client) for client in (silent, silent.copy(max_retries=1), rig.client)] == ["off", "off", "hit"]
+    assert status(silent.copy(recall_limit=2)) == "hit"
+    hurried = rig.client.with_options(recall_timeout=0)
+    assert status(hurried) == status(hurried.with_options(recall_limit=5)) == "timeout"
+    with pytest.raises(ConfigError, match="recall_timeout"):
+        rig.client.copy(recall_timeout="long")
+
+
+def test_a_copy_may_have_another_memory(rig):
+    """T2: with it, what the first one knows is not recalled; None is what the client has."""
+    rig.chat("I live in Lisbon.")
+    rig.remembered()
+    other = rig.door.enter(rig.door.memory_class(settings()))
+    said = [{"role": "user", "content": "Where is Lisbon?"}]
+    for memory, status in ((other, "miss"), (None, "hit")):
+        copied = rig.client.copy(memory=memory)
+        answer = rig.door.do(copied.chat.completions.create(model="m", messages=said, user_id="u1"))
+        assert (answer.memory.status, answer.memory.remembered) == (status, "accepted")
 
 
 # -- a memory of its own
@@ -588,12 +619,32 @@ def test_a_completion_on_the_memory_s_own_loop_does_not_wait_for_itself(api):
         said = [{"role": "user", "content": "I live in Lisbon."}]
 
         async def on_the_loop():
-            return client.chat.completions.create(model="m", messages=said, user_id="u1")
+            answer = client.chat.completions.create(model="m", messages=said, user_id="u1")
+            return answer, answer.memory.remembered
 
-        answer = memory.connection.loop.run(on_the_loop)
-    assert (answer.memory.status, answer.memory.remembered) == ("failed", "failed")
+        answer, remembered = memory.connection.loop.run(on_the_loop)
+    assert (answer.memory.status, remembered) == ("failed", "pending")
     assert "own event loop" in str(answer.memory.error)
+    assert answer.memory.remembered == "accepted"
     assert answer.choices[0].message.content == "Lisbon."
+
+
+def test_a_blocked_event_loop_holds_up_no_completion(api):
+    """X4: of a blocking client, whose memory's loop stands still; what is said is remembered when that goes on."""
+    with SyncMemory(settings()) as memory, OpenAI(api_key="k", base_url=api.url, memory=memory) as client:
+        client.chat.completions.create(model="m", messages=[{"role": "user", "content": "Hello"}], user_id="u2")
+        gone_on = threading.Event()
+        memory.connection.loop.begin(lambda: gone_on.wait(30) and None)
+        hurried = client.with_options(recall_timeout=0.05)
+        said = [{"role": "user", "content": "I live in Lisbon."}]
+        answer = hurried.chat.completions.create(model="m", messages=said, user_id="u1")
+        assert not gone_on.is_set()
+        assert (answer.memory.status, answer.memory.remembered) == ("timeout", "pending")
+        gone_on.set()
+        client.close()
+        assert (answer.memory.status, answer.memory.remembered) == ("timeout", "accepted")
+        assert memory.flush(30)
+        assert [one.memory for one in memory.get_all(user_id="u1").results] == ["I live in Lisbon.", "Lisbon."]
 
 
 def test_the_time_for_memories_may_have_no_end(api):

@@ -6,28 +6,28 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from threading import TIMEOUT_MAX, Lock
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 from weakref import ref
 
 from perdure.errors import ClosedError, ConfigError, PerdureError, shorten
-from perdure.openai.remembering import SECONDS_FOR_ACCEPTING, Remembering
-from perdure.openai.turns import Turn
+from perdure.openai.remembering import SECONDS_FOR_ACCEPTING, Remembering, not_recalled
+from perdure.openai.turns import Recalled, Turn
 from perdure.runtime.home import Process
 from perdure.sync import SyncMemory, ending
 
+T = TypeVar("T")
+
 
 class SyncRemembering:
-    """`Remembering`, called from any thread.
+    """`Remembering`, called from any thread, which waits no longer than it promised, even while the loop stands still.
 
     A memory that is not open yet is opened beside the completion, which waits for it no longer than for memories.
     """
 
-    def __init__(self, memory: SyncMemory | None, *, recall_timeout: float, recall_limit: int) -> None:
+    def __init__(self, memory: SyncMemory | None) -> None:
         self._memory = memory or SyncMemory()
         self._lent = memory is not None
-        self._remembering = Remembering(
-            self._memory.asynchronous, recall_timeout=recall_timeout, recall_limit=recall_limit
-        )
+        self._remembering = Remembering(self._memory.asynchronous)
         self._process: Process | None = None
         self._lock = Lock()
         self._opener = ThreadPoolExecutor(1, "perdure open")
@@ -38,19 +38,22 @@ class SyncRemembering:
         self._at_exit = partial(_close, ref(self))
         atexit.register(self._at_exit)
 
-    def recall(self, turn: Turn) -> None:
-        """Find memories for a turn, within the time that there is for it."""
-        if not self._remembering.recalls:
-            return
-        started = monotonic()
+    def recall(self, turn: Turn) -> Recalled:
+        """Return the memories that are found for a turn within the time that there is for it."""
+        if not turn.recalling.limit:
+            return Recalled("off")
+        patience = min(self._remembering.patience(turn), TIMEOUT_MAX)
+        deadline = monotonic() + patience
         try:
-            if self._opened(self._remembering.patience):
-                self._run(lambda: self._remembering.recall(turn, spent=monotonic() - started))
-            else:
-                turn.memory.status = "timeout"
-                self._remembering.is_warm = True
+            if self._opened(patience):
+                left = max(0.0, deadline - monotonic())
+                return self._run(lambda: self._remembering.recall(turn, left), left)
         except PerdureError as error:
-            self._remembering.not_recalled(turn, error)
+            return not_recalled(error)
+        except TimeoutError:
+            pass
+        self._remembering.is_warm = True
+        return Recalled("timeout")
 
     def expect(self, turn: Turn) -> None:
         """Note a turn whose answer is on its way: until it has ended, this stays, also when its client does not."""
@@ -68,10 +71,21 @@ class SyncRemembering:
             return
         try:
             if self._opened(SECONDS_FOR_ACCEPTING) or not self._is_later(turn):
-                self._run(lambda: self._remembering.settled(turn))
+                self._settle(turn)
         except PerdureError as error:
             self._remembering.not_remembered(turn, error)
         self._rest()
+
+    def _settle(self, turn: Turn) -> None:
+        """Have a turn ended on the loop, which does so also when nobody waits for it any more."""
+        turn.memory.remembered = "pending"
+        answer = self._memory.connection.loop.begin(lambda: self._remembering.settled(turn)).answer
+        answer.add_done_callback(partial(self._settled, turn))
+        wait([answer], timeout=SECONDS_FOR_ACCEPTING)
+
+    def _settled(self, turn: Turn, answer: Future[None]) -> None:
+        if error := answer.exception():
+            self._remembering.not_remembered(turn, error)
 
     def _is_later(self, turn: Turn) -> bool:
         """Remember a turn when the memory is open, and return whether it is not."""
@@ -86,7 +100,7 @@ class SyncRemembering:
         try:
             if self._opening is not None:
                 _check(self._opening)
-            self._run(lambda: self._remembering.settled(turn))
+            self._settle(turn)
         except PerdureError as error:
             self._remembering.not_remembered(turn, error)
 
@@ -104,7 +118,7 @@ class SyncRemembering:
             if opening is None or (opening.done() and opening.exception()):
                 self._opening = opening = self._submit(self._memory.connection.open)
                 opening.add_done_callback(self._is_open)
-        wait([opening], timeout=min(seconds, TIMEOUT_MAX))
+        wait([opening], timeout=seconds)
         if opening.done():
             _check(opening)
             self._watched = ending.watch()
@@ -126,8 +140,8 @@ class SyncRemembering:
         if opening.exception() is None:
             self._open = True
 
-    def _run(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self._memory.connection.loop.run(work)
+    def _run(self, work: Callable[[], Coroutine[Any, Any, T]], timeout: float | None = None) -> T:
+        return self._memory.connection.loop.run(work, timeout)
 
     @property
     def is_a_parents(self) -> bool:

@@ -47,7 +47,7 @@ class Calls:
         whose = self._whose or {}
         asked = Asked(cast("Mapping[str, Any]", body or {}), self.dialect)
         memory = TurnMemory(remembered="waiting" if whose else "off")
-        self._latest = Turn(whose, asked, self.answer(), memory)
+        self._latest = Turn(whose, asked, self.answer(), memory, self._client.recalling)
         return self._latest
 
     def asking(self, post: Callable[..., Any]) -> Callable[..., Any]:
@@ -74,7 +74,7 @@ class AsyncCalls(Calls):
         async def ask(path: str, *, options: Mapping[str, Any], body: object = None, **how: Any) -> Any:
             turn = self._begin(body)
             if turn.whose:
-                await self.remembering.recall(turn)
+                turn.take(await self.remembering.recall(turn, self.remembering.patience(turn)))
             parser = reading(turn, options.get(PARSER), self._read)
             response = await post(path, body=turn.body(body), options={**options, PARSER: parser}, **how)
             attach(response, turn.memory)
@@ -112,7 +112,7 @@ class SyncCalls(Calls):
         def ask(path: str, *, options: Mapping[str, Any], body: object = None, **how: Any) -> Any:
             turn = self._begin(body)
             if turn.whose:
-                self.remembering.recall(turn)
+                turn.take(self.remembering.recall(turn))
             parser = reading(turn, options.get(PARSER), self._read)
             response = post(path, body=turn.body(body), options={**options, PARSER: parser}, **how)
             attach(response, turn.memory)

@@ -10,6 +10,7 @@ from perdure.memory import Memory
 from perdure.openai.blocking import SyncRemembering
 from perdure.openai.remembering import Remembering
 from perdure.openai.resources import AsyncChat, AsyncResponses, Chat, Responses
+from perdure.openai.turns import Recalling
 from perdure.sync import SyncMemory
 
 # pyright: reportIncompatibleMethodOverride=false
@@ -35,19 +36,16 @@ class AsyncOpenAI(openai.AsyncOpenAI):
     def __init__(
         self,
         *,
-        memory: Memory | None = None,
+        memory: Memory | Remembering | None = None,
         recall_timeout: float = RECALL_SECONDS,
         recall_limit: int = RECALL_LIMIT,
         **options: Any,
     ) -> None:
-        given: object = memory
-        _check(given, (Memory, Remembering), recall_timeout, recall_limit)
+        _check(memory, (Memory, Remembering), recall_timeout, recall_limit)
         super().__init__(**options)
-        self.remembering = (
-            given
-            if isinstance(given, Remembering)
-            else Remembering(memory, recall_timeout=recall_timeout, recall_limit=recall_limit)
-        )
+        self.recalling = Recalling(recall_timeout, recall_limit)
+        """How memories are looked for; not for applications."""
+        self.remembering = memory if isinstance(memory, Remembering) else Remembering(memory)
         """What asks and tells the memory; not for applications."""
 
     @cached_property
@@ -70,8 +68,9 @@ class AsyncOpenAI(openai.AsyncOpenAI):
     if not TYPE_CHECKING:  # the official signature is the one to see
 
         def copy(self, **options: Any) -> Self:
-            """Return a client with other options, the same connection and the same memory."""
-            return super().copy(**options, _extra_kwargs={"memory": self.remembering})
+            """Return a client with other options; what none is given for is as here, connection and memory too."""
+            ours = _taken(self, options)
+            return super().copy(**options, _extra_kwargs=ours)
 
         with_options = copy
 
@@ -85,19 +84,16 @@ class OpenAI(openai.OpenAI):
     def __init__(
         self,
         *,
-        memory: SyncMemory | None = None,
+        memory: SyncMemory | SyncRemembering | None = None,
         recall_timeout: float = RECALL_SECONDS,
         recall_limit: int = RECALL_LIMIT,
         **options: Any,
     ) -> None:
-        given: object = memory
-        _check(given, (SyncMemory, SyncRemembering), recall_timeout, recall_limit)
+        _check(memory, (SyncMemory, SyncRemembering), recall_timeout, recall_limit)
         super().__init__(**options)
-        self.remembering = (
-            given
-            if isinstance(given, SyncRemembering)
-            else SyncRemembering(memory, recall_timeout=recall_timeout, recall_limit=recall_limit)
-        )
+        self.recalling = Recalling(recall_timeout, recall_limit)
+        """How memories are looked for; not for applications."""
+        self.remembering = memory if isinstance(memory, SyncRemembering) else SyncRemembering(memory)
         """What asks and tells the memory; not for applications."""
 
     @cached_property
@@ -120,10 +116,22 @@ class OpenAI(openai.OpenAI):
     if not TYPE_CHECKING:  # the official signature is the one to see
 
         def copy(self, **options: Any) -> Self:
-            """Return a client with other options, the same connection and the same memory."""
-            return super().copy(**options, _extra_kwargs={"memory": self.remembering})
+            """Return a client with other options; what none is given for is as here, connection and memory too."""
+            ours = _taken(self, options)
+            return super().copy(**options, _extra_kwargs=ours)
 
         with_options = copy
+
+
+def _taken(client: AsyncOpenAI | OpenAI, options: dict[str, Any]) -> dict[str, Any]:
+    """Take what is Perdure's out of the options of a copy; what is not given, or None, is as the client has it."""
+    own = {
+        "memory": client.remembering,
+        "recall_timeout": client.recalling.seconds,
+        "recall_limit": client.recalling.limit,
+    }
+    given = {name: options.pop(name) for name in own if name in options}
+    return own | {name: value for name, value in given.items() if value is not None}
 
 
 def _check(memory: object, kinds: tuple[type, ...], timeout: object, limit: object) -> None:

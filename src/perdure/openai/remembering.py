@@ -6,7 +6,7 @@ from typing import Any
 
 from perdure.errors import ClosedError, PerdureError, QueueFullError, shorten
 from perdure.memory import Memory
-from perdure.openai.turns import Turn
+from perdure.openai.turns import Recalled, Turn
 from perdure.records import MAX_HITS
 from perdure.results import MemoryHit
 from perdure.runtime.tasks import Tasks
@@ -26,62 +26,51 @@ class Remembering:
     Nothing that happens to the memory is raised: a turn's `memory` says so.
     """
 
-    def __init__(self, memory: Memory | None, *, recall_timeout: float, recall_limit: int) -> None:
+    def __init__(self, memory: Memory | None) -> None:
         self._memory = memory or Memory()
         self._lent = memory is not None
-        self._seconds = recall_timeout
-        self._limit = recall_limit
         self._opening: asyncio.Task[Any] | None = None
         self.is_warm = False
         """Whether a completion has waited for memories before."""
         self._tasks = Tasks()
         self._open: set[Turn] = set()
 
-    @property
-    def recalls(self) -> bool:
-        """Whether anything is looked for."""
-        return self._limit > 0
+    def patience(self, turn: Turn) -> float:
+        """Return how many seconds a completion waits for memories."""
+        seconds = turn.recalling.seconds
+        return seconds if self.is_warm else max(seconds, SECONDS_FOR_THE_FIRST)
 
-    @property
-    def patience(self) -> float:
-        """How many seconds a completion waits for memories."""
-        return self._seconds if self.is_warm else max(self._seconds, SECONDS_FOR_THE_FIRST)
-
-    async def recall(self, turn: Turn, *, spent: float = 0.0) -> None:
-        """Find memories for a turn, within the time that there is for it, of which some seconds may be spent."""
+    async def recall(self, turn: Turn, seconds: float) -> Recalled:
+        """Return the memories that are found for a turn within some seconds."""
         self._end_dropped()
-        memory = turn.memory
-        if not self.recalls:
-            return
+        if not turn.recalling.limit:
+            return Recalled("off")
         if not turn.asked.query():
-            memory.status = "miss"
-            return
+            return Recalled("miss")
         try:
             search = self._tasks.start(self._search(turn), "perdure recall")
         except ClosedError as error:
-            self.not_recalled(turn, error)
-            return
+            return not_recalled(error)
         try:
-            await asyncio.wait({search}, timeout=max(0.0, self.patience - spent))
+            await asyncio.wait({search}, timeout=seconds)
         finally:
             search.cancel()
             self.is_warm = True
         if not search.done() or search.cancelled():
-            memory.status = "timeout"
-        elif error := search.exception():
-            self.not_recalled(turn, error)
-        else:
-            memory.hits = search.result()
-            memory.status = "hit" if memory.hits else "miss"
+            return Recalled("timeout")
+        if error := search.exception():
+            return not_recalled(error)
+        hits = search.result()
+        return Recalled("hit" if hits else "miss", hits)
 
     async def _search(self, turn: Turn) -> tuple[MemoryHit, ...]:
         """Return what is found, without what the model reads in any case."""
         memory = await self._opened()
-        read = turn.asked.texts()
-        most = min(self._limit + len(read), MAX_HITS)
+        read, limit = turn.asked.texts(), turn.recalling.limit
+        most = min(limit + len(read), MAX_HITS)
         found = await memory.search(turn.asked.query(), limit=most, **turn.whose)
         new = [hit for hit in found.results if hit.memory.strip() not in read]
-        return tuple(new[: self._limit])
+        return tuple(new[:limit])
 
     @property
     def expects(self) -> bool:
@@ -141,11 +130,6 @@ class Remembering:
         for turn in list(self._open):
             self.not_remembered(turn, error)
 
-    def not_recalled(self, turn: Turn, error: BaseException) -> None:
-        """Say on a turn why nothing could be looked for."""
-        turn.memory.status, turn.memory.error = "failed", error
-        _warn("nothing could be recalled", error)
-
     def not_remembered(self, turn: Turn, error: BaseException) -> None:
         """Say on a turn why it is lost."""
         turn.ended = True
@@ -170,6 +154,12 @@ class Remembering:
         await self._tasks.close(self._memory.settings.memory.close_timeout_seconds)
         if not self._lent:
             await self._memory.close()
+
+
+def not_recalled(error: BaseException) -> Recalled:
+    """Return that nothing could be looked for, and why."""
+    _warn("nothing could be recalled", error)
+    return Recalled("failed", error=error)
 
 
 def _on_a_loop() -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from perdure import ids
 from perdure.errors import shorten
@@ -15,7 +15,7 @@ from perdure.results import MemoryHit
 
 LONGEST_MEMORY = 1_000
 """Characters of one memory in a prompt: a page that was pasted once should not fill it for ever."""
-Recall = Literal["hit", "miss", "timeout", "off", "failed"]
+Status = Literal["hit", "miss", "timeout", "off", "failed"]
 Kept = Literal["off", "waiting", "pending", "accepted", "nothing", "failed"]
 
 
@@ -29,7 +29,7 @@ class TurnMemory:
     was said in words. It is "off" for a call without an id.
     """
 
-    status: Recall = "off"
+    status: Status = "off"
     hits: tuple[MemoryHit, ...] = ()
     """The memories in the prompt, best first."""
     error: BaseException | None = None
@@ -44,6 +44,23 @@ class TurnMemory:
         return tuple(hit.id for hit in self.hits)
 
 
+class Recalling(NamedTuple):
+    """How a client looks for memories."""
+
+    seconds: float
+    """How long a completion waits for them at most."""
+    limit: int
+    """How many it gets at most; 0 recalls none."""
+
+
+class Recalled(NamedTuple):
+    """What came of looking for memories: the fields of TurnMemory that say so."""
+
+    status: Status
+    hits: tuple[MemoryHit, ...] = ()
+    error: BaseException | None = None
+
+
 @dataclass(eq=False)
 class Turn:
     """One call, from what is asked to what is answered."""
@@ -52,6 +69,7 @@ class Turn:
     asked: Asked
     answer: Answer
     memory: TurnMemory
+    recalling: Recalling
     ended: bool = False
     """Whether it is known what is to be remembered of it."""
     failed: bool = False
@@ -62,6 +80,10 @@ class Turn:
 
     def __post_init__(self) -> None:
         self._asked_at = ids.now()
+
+    def take(self, recalled: Recalled) -> None:
+        """Take the memories that were found for it."""
+        self.memory.status, self.memory.hits, self.memory.error = recalled
 
     def messages(self) -> list[dict[str, Any]]:
         """Return what was said in it, by both; what is left of an answer that was cut off says so in its metadata.
