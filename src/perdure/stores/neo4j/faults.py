@@ -55,6 +55,10 @@ _OWN_TRANSACTION = {
 }
 
 
+class GoneError(StatementRejectedError):
+    """The statement met a node or relationship that another transaction was deleting: it may be run again."""
+
+
 class OwnTransactionError(Exception):
     """A statement that the server runs only in a transaction of its own, at `position` in its batch."""
 
@@ -101,6 +105,8 @@ def meaning(error: Neo4jError | DriverError, position: int | None = None) -> Per
         return StoreUnavailableError(f"Neo4j asks to try again: {said}", relief="again")
     if code in _TOO_LARGE:
         return StoreUnavailableError(f"Neo4j has no memory or no time for this transaction: {said}", relief="smaller")
+    if code == "Neo.ClientError.Statement.EntityNotFound" and "in this transaction" not in said:
+        return GoneError(f"Neo4j refused the statement ({code}): {said}", position=position)
     if code.startswith(_STATEMENT):
         return StatementRejectedError(f"Neo4j refused the statement ({code}): {said}", position=position)
     return StoreUnavailableError(f"Neo4j cannot answer now ({code or type(error).__name__}): {said}")

@@ -4,11 +4,12 @@ import asyncio
 import random
 import re
 from collections import Counter
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import groupby
 from time import monotonic
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString, TypeVar, cast
 
 from neo4j import (
     READ_ACCESS,
@@ -21,11 +22,18 @@ from neo4j import (
 )
 from neo4j.exceptions import DriverError, Neo4jError
 
-from perdure.errors import ClosedError, ConfigError, ConflictError, StatementRejectedError, StoreUnavailableError
+from perdure.errors import (
+    ClosedError,
+    ConfigError,
+    ConflictError,
+    StatementRejectedError,
+    StoreError,
+    StoreUnavailableError,
+)
 from perdure.records import Batch, JournalEntry, LaneMark
 from perdure.stores.neo4j import compose
 from perdure.stores.neo4j.convert import plain, sendable
-from perdure.stores.neo4j.faults import OwnTransactionError, meaning_at_connect, translated
+from perdure.stores.neo4j.faults import GoneError, OwnTransactionError, meaning_at_connect, translated
 from perdure.telemetry import STORES
 
 OLDEST = (5, 26)
@@ -35,6 +43,7 @@ SHORTEST_PAUSE = 0.05
 SHORTEST_COMPOSED = 8
 IDLE_SECONDS_BEFORE_CHECK = 5.0
 MARKS_ARE_UNIQUE = "CREATE CONSTRAINT perdure_journal_mark IF NOT EXISTS FOR (k:_JournalMark) REQUIRE k.id IS UNIQUE"
+T = TypeVar("T")
 FORGET = "MATCH (k:_JournalMark) WHERE k.id IN $lanes DELETE k"
 
 
@@ -133,7 +142,7 @@ class Neo4jGraphStore:
         pause = SHORTEST_PAUSE
         while True:
             try:
-                return await self._run(READ_ACCESS, statement, parameters)
+                return await soon(partial(self._run, READ_ACCESS, statement, parameters), is_gone)
             except StoreUnavailableError as error:
                 if error.relief == "smaller" or monotonic() + pause >= give_up_at:
                     raise
@@ -142,15 +151,7 @@ class Neo4jGraphStore:
 
     async def write(self, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Run one statement in one transaction, with one round trip; deadlocks are tried again at once."""
-        attempt = 1
-        while True:
-            try:
-                return await self._run(WRITE_ACCESS, statement, parameters)
-            except StoreUnavailableError as error:
-                if error.relief != "again" or attempt == QUICK_TRIES:
-                    raise
-                await asyncio.sleep(random.uniform(0.001, 0.02 * attempt))  # noqa: S311  not a secret
-                attempt += 1
+        return await soon(partial(self._run, WRITE_ACCESS, statement, parameters), is_worth_another_try)
 
     async def _run(self, access: str, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         with translated():
@@ -164,12 +165,13 @@ class Neo4jGraphStore:
         and the only one that a lost answer may run twice: its mark is written after it.
         """
         entries = self._prefix(batch.entries)
+        alone = entries[0].statement in self._own_transaction
         try:
             async with self._deadline():
-                if entries[0].statement in self._own_transaction:
-                    await self._apply_alone(batch, entries[0])
+                if alone:
+                    await soon(partial(self._apply_alone, batch, entries[0]), is_gone)
                 else:
-                    await self._apply_together(batch, entries)
+                    await soon(partial(self._apply_together, batch, entries), is_gone)
         except OwnTransactionError as error:
             if len(self._own_transaction) >= compose.REMEMBERED:
                 self._own_transaction.clear()
@@ -341,6 +343,28 @@ class Neo4jGraphStore:
                 await session.begin_transaction(timeout=self._transaction_timeout) as transaction,
             ):
                 yield transaction
+
+
+async def soon(run: Callable[[], Awaitable[T]], again: Callable[[StoreError], bool]) -> T:
+    """Return what `run` does, tried again within milliseconds, a few times, after errors for which that is worth it."""
+    for attempt in range(1, QUICK_TRIES):
+        try:
+            return await run()
+        except StoreError as error:
+            if not again(error):
+                raise
+        await asyncio.sleep(random.uniform(0.001, 0.02 * attempt))  # noqa: S311  not a secret
+    return await run()
+
+
+def is_gone(error: StoreError) -> bool:
+    """Return whether a statement met what another transaction deletes."""
+    return isinstance(error, GoneError)
+
+
+def is_worth_another_try(error: StoreError) -> bool:
+    """Return whether the same statement may do at once, as after a deadlock."""
+    return is_gone(error) or (isinstance(error, StoreUnavailableError) and error.relief == "again")
 
 
 async def rows_of(result: Any) -> list[dict[str, Any]]:
