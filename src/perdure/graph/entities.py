@@ -61,7 +61,7 @@ class Entities:
             attributes=encode(entity.attributes) if entity.attributes else None, **made,
         )  # fmt: skip
         self._learn(whose, entity.id, made)
-        return self._graph.recorded(record(Entity, rows[0]["e"]) if rows else entity)
+        return self._graph.recorded(_entity(rows[0]) if rows else entity)
 
     def _learn(self, whose: Scope, entity_id: str, made: dict[str, Any]) -> None:
         known, receipt = self._graph.known, self._graph.queued_last(whose.owner)
@@ -85,13 +85,14 @@ class Entities:
     async def _find(self, whose: Scope, wanted: object, kind: str | None = None) -> list[Entity]:
         word = check_id("entity", wanted.id if isinstance(wanted, Entity) else wanted)
         if is_uuid(word):
-            rows = await self._graph.read(whose, TEXTS["entity"], lane=whose.owner, id=whose.key(word), type=kind)
-            if rows:
-                return [record(Entity, rows[0]["e"])]
-        rows = await self._graph.read(
-            whose, TEXTS["entities_by_name"], lane=whose.owner, name=name_key(whose, word), type=kind
+            found = await self._graph.records(
+                _entity, whose, TEXTS["entity"], lane=whose.owner, id=whose.key(word), type=kind
+            )
+            if found:
+                return found
+        return await self._graph.records(
+            _entity, whose, TEXTS["entities_by_name"], lane=whose.owner, name=name_key(whose, word), type=kind
         )
-        return [record(Entity, row["e"]) for row in rows]
 
     async def _one(self, whose: Scope, wanted: object) -> Entity:
         """Return the one entity that is meant; raises NotFoundError, and ConflictError when it may be several."""
@@ -133,7 +134,7 @@ class Entities:
         if not rows:
             raise NotFoundError(f"There is no entity {_shown(entity)} any more.")
         self._graph.known.forget_names(_keys(whose, [*new, *([name] if name else [])]))
-        return record(Entity, rows[0]["e"])
+        return _entity(rows[0])
 
     async def merge_entities(self, keep: str | Entity, drop: str | Entity, **scope: Unpack[ScopeIds]) -> Entity:
         """Make one entity of two and return it: `keep` with the names, relationships and tool calls of both.
@@ -240,11 +241,11 @@ class Entities:
 
     async def _step(self, whose: Scope, frontier: Sequence[str], distance: int) -> list[Related]:
         keys = [whose.key(each) for each in frontier]
-        rows = await self._graph.read(whose, TEXTS["related"], lane=whose.owner, entities=keys)
-        steps = [
-            Related(entity=record(Entity, row["b"]), relationship=record(Relationship, row["r"]), depth=distance)
-            for row in rows
-        ]
+
+        def step(row: dict[str, Any]) -> Related:
+            return Related(entity=record(Entity, row["b"]), relationship=record(Relationship, row["r"]), depth=distance)
+
+        steps = await self._graph.records(step, whose, TEXTS["related"], lane=whose.owner, entities=keys)
         return sorted(steps, key=lambda each: (each.relationship.created_at, each.relationship.id))
 
     async def _names_of(self, whose: Scope, entity: object) -> list[str]:
@@ -253,6 +254,10 @@ class Entities:
         key = name_key(whose, word)
         rows = await self._graph.read(whose, TEXTS["names_of"], lane=whose.owner, id=whose.key(word), name=key)
         return sorted({key, *(row["key"] for row in rows)})
+
+
+def _entity(row: dict[str, Any]) -> Entity:
+    return record(Entity, row["e"])
 
 
 def _aliases(aliases: Sequence[str]) -> list[str]:

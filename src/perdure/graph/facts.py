@@ -68,8 +68,8 @@ class Facts(Entities):
         whose = self._graph.scope(self._bound, scope, entity)
         moment = checks.moment("as_of", as_of)
         names = await self._names_of(whose, entity)
-        rows = await self._graph.read(whose, TEXTS["facts_about"], lane=whose.owner, names=names)
-        return _holding((record(Fact, row["f"]) for row in rows), moment, include_expired=include_expired)
+        found = await self._graph.records(_fact, whose, TEXTS["facts_about"], lane=whose.owner, names=names)
+        return _holding(found, moment, include_expired=include_expired)
 
     async def supersede_fact(self, old: str | Fact, new: str | Fact, **scope: Unpack[ScopeIds]) -> Fact:
         """Say that one fact takes another's place, and return the old one, expired; it was true until the new one is.
@@ -116,8 +116,8 @@ class Facts(Entities):
         whose = self._graph.scope(self._bound, scope)
         moment = checks.moment("as_of", as_of)
         wanted = checks.optional("category", category)
-        rows = await self._graph.read(whose, TEXTS["preferences"], lane=whose.owner, category=wanted)
-        return _holding((record(Preference, row["p"]) for row in rows), moment, include_expired=include_expired)
+        found = await self._graph.records(_preference, whose, TEXTS["preferences"], lane=whose.owner, category=wanted)
+        return _holding(found, moment, include_expired=include_expired)
 
     async def supersede_preference(
         self, old: str | Preference, new: str | Preference, **scope: Unpack[ScopeIds]
@@ -140,6 +140,14 @@ class Facts(Entities):
     async def _delete(self, statement: str, given: str | Fact | Preference, scope: ScopeIds) -> bool:
         whose = self._graph.scope(self._bound, scope, given)
         return bool(await self._graph.write_now(whose, statement, id=whose.key(_id(given))))
+
+
+def _fact(row: dict[str, Any]) -> Fact:
+    return record(Fact, row["f"])
+
+
+def _preference(row: dict[str, Any]) -> Preference:
+    return record(Preference, row["p"])
 
 
 def _holding(found: Iterable[D], moment: datetime | None, *, include_expired: bool) -> list[D]:

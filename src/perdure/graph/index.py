@@ -209,7 +209,7 @@ class Index:
             except BaseException as error:
                 if cancelled():
                     raise
-                crash = StoreUnavailableError(f"Keeping {self.vectors.name} up to date failed: {type(error).__name__}.")
+                crash = StoreUnavailableError(f"Writing to {self.vectors.name} failed: {type(error).__name__}.")
                 crash.__cause__ = error
                 await self._stuck(crash)
 
@@ -251,7 +251,7 @@ class Index:
         now = asyncio.get_running_loop().time()
         if now - self._warned_at >= SECONDS_BETWEEN_WARNINGS:
             self._warned_at = now
-            STORES.warning("%s is behind the graph: %s", self.vectors.name, error.message)
+            STORES.warning("The search does not follow the graph for now: %s", error.message)
         self._trouble = error
         self._tell()
         await asyncio.sleep(SECONDS_TO_TRY_AGAIN)
@@ -310,7 +310,7 @@ class Index:
 
     async def _stored(self, kind: VectorKind, keys: Iterable[str]) -> list[Found]:
         rows = await self._store.read(KINDS[kind].stored, {"ids": list(dict.fromkeys(keys))})
-        return [found(kind, row["n"]) for row in rows]
+        return found(kind, [row["n"] for row in rows])
 
     def _noted_count(self) -> int:
         return sum(map(len, self._noted.values()))
@@ -346,9 +346,11 @@ class Index:
         self._missed = False
         await self._note_done(1)
         for kind in KINDS:
-            while keys := await self._keys(KINDS[kind].unindexed):
+            before: list[str] = []
+            while (keys := await self._keys(KINDS[kind].unindexed)) != before:
                 await self._index_kind(kind, keys)
                 await self._note_done(1)
+                before = keys
         self._lagging = self._missed
         self._tell()
 

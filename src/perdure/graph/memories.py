@@ -198,13 +198,12 @@ class Memories:
     async def page(self, whose: Scope, after: str, limit: int, *, expired: bool) -> list[tuple[str, MemoryRecord]]:
         """Return memories in the order in which they were made, each with the mark that the next page begins after."""
         given: dict[str, Any] = {"after": after, "limit": limit, "expired": expired}
-        rows = await self._graph.read(whose, TEXTS["page"], lane=lane_of(whose), **given)
-        return [(row["m"]["sort"], record(MemoryRecord, row["m"])) for row in rows]
+        return await self._graph.records(_with_mark, whose, TEXTS["page"], lane=lane_of(whose), **given)
 
     async def history(self, whose: Scope, memory_id: str) -> list[MemoryEvent]:
         """Return what became of a memory, oldest first."""
-        rows = await self._graph.read(whose, TEXTS["history"], lane=lane_of(whose), memory=whose.key(memory_id))
-        return [record(MemoryEvent, row["e"]) for row in rows]
+        told = {"lane": lane_of(whose), "memory": whose.key(memory_id)}
+        return await self._graph.records(lambda row: record(MemoryEvent, row["e"]), whose, TEXTS["history"], **told)
 
     async def forget(self, whose: Scope, memory_id: str) -> bool:
         """Remove one memory, and note that in its history; return whether there was one."""
@@ -271,6 +270,11 @@ def place_text(place: tuple[str, int]) -> str:
 def of_record(whose: Scope, found: MemoryRecord) -> Scope:
     """Return the scope that a memory of an owner was made in."""
     return replace(whose, agent_id=found.agent_id, run_id=found.run_id)
+
+
+def _with_mark(row: dict[str, Any]) -> tuple[str, MemoryRecord]:
+    found = record(MemoryRecord, row["m"])
+    return row["m"]["sort"], found
 
 
 def _keys(whose: Scope, memory_ids: Sequence[str]) -> list[str]:

@@ -233,7 +233,7 @@ class ReasoningMemory:
             rows = await self._graph.write_now(whose, TEXTS["complete_trace"], **given)
             if not rows:
                 raise _no("trace", trace_id)
-            return self._graph.recorded(trace_of(rows[0]["t"]))
+            return self._graph.recorded(_trace(rows[0]))
         parent = await self._parent(whose, "trace", trace_id)
         await self._graph.write(whose, TEXTS["complete_trace"], lane=parent.lane, **given)
         if parent.trace is None:
@@ -283,16 +283,18 @@ class ReasoningMemory:
         key = whose.key(trace_id)
         known = self._graph.known.get("trace", key)
         lane = known.lane if known else None
-        rows = await self._graph.read(whose, TEXTS["trace"], lane=lane, id=key)
-        if not rows:
+        found = await self._graph.records(_trace, whose, TEXTS["trace"], lane=lane, id=key)
+        if not found:
             return None
-        steps = await self._graph.read(whose, TEXTS["steps_of"], lane=lane, trace=key)
         calls: dict[str, list[ToolCall]] = {}
-        for row in await self._graph.read(whose, TEXTS["tool_calls_of"], lane=lane, trace=key):
-            calls.setdefault(row["k"]["step_id"], []).append(call_of(row["k"]))
-        return trace_of(rows[0]["t"], steps=[
-            record(ReasoningStep, row["s"], tool_calls=calls.get(row["s"]["public_id"], [])) for row in steps
-        ])  # fmt: skip
+        for call in await self._graph.records(_call, whose, TEXTS["tool_calls_of"], lane=lane, trace=key):
+            calls.setdefault(call.step_id, []).append(call)
+
+        def step(row: dict[str, Any]) -> ReasoningStep:
+            return record(ReasoningStep, row["s"], tool_calls=calls.get(row["s"].get("public_id"), []))
+
+        steps = await self._graph.records(step, whose, TEXTS["steps_of"], lane=lane, trace=key)
+        return found[0].model_copy(update={"steps": steps})
 
     async def list_traces(
         self,
@@ -308,11 +310,11 @@ class ReasoningMemory:
         page: dict[str, Any] = {"limit": checks.limit(limit), "offset": checks.limit(offset, "offset", 0),
                 "success": checks.flag("success", success)}  # fmt: skip
         if session_id is None:
-            rows = await self._graph.read(whose, TEXTS["traces"], **page)
-        else:
-            lane = whose.key(check_id("session_id", session_id))
-            rows = await self._graph.read(whose, TEXTS["traces_of_session"], lane=lane, conversation=lane, **page)
-        return [trace_of(row["t"]) for row in rows]
+            return await self._graph.records(_trace, whose, TEXTS["traces"], **page)
+        lane = whose.key(check_id("session_id", session_id))
+        return await self._graph.records(
+            _trace, whose, TEXTS["traces_of_session"], lane=lane, conversation=lane, **page
+        )
 
     async def search_traces(
         self,
@@ -342,6 +344,14 @@ class ReasoningMemory:
             )
             for row in rows
         ]
+
+
+def _trace(row: dict[str, Any]) -> Trace:
+    return trace_of(row["t"])
+
+
+def _call(row: dict[str, Any]) -> ToolCall:
+    return call_of(row["k"])
 
 
 def _no(kind: str, public_id: str) -> NotFoundError:

@@ -1,18 +1,37 @@
 """From records to the properties of nodes, and back."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
+from perdure.errors import StoreUnavailableError
 from perdure.models import ToolCall, Trace
 from perdure.plain import decode, encode
 
 R = TypeVar("R", bound=BaseModel)
+T = TypeVar("T")
+TRIES = 10
+SHORTEST_PAUSE = 0.005
 
 ENCODED: Mapping[str, Any] = {"metadata": {}, "tool_calls": [], "attributes": {}, "arguments": None, "result": None}
 """Kept as JSON text, unless they are as given here: a graph's properties are single values and lists of one kind."""
+
+
+class IncompleteError(StoreUnavailableError):
+    """A node is not all of a record: it is being deleted, and Neo4j shows what is left, or others changed it."""
+
+
+async def whole(read: Callable[[], Awaitable[T]]) -> T:
+    """Return what `read` makes of nodes, reading again while it raises IncompleteError: soon they are gone."""
+    for attempt in range(1, TRIES):
+        try:
+            return await read()
+        except IncompleteError:
+            await asyncio.sleep(attempt * SHORTEST_PAUSE)
+    return await read()
 
 
 def properties(record: BaseModel, *without: str) -> dict[str, Any]:
@@ -36,9 +55,13 @@ def kept(parts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def record(kind: type[R], node: dict[str, Any], **more: Any) -> R:
-    """Return the record that a node's properties hold."""
+    """Return the record that a node's properties hold; raises IncompleteError when they do not."""
     values = {name: _value(name, node[name]) for name in kind.model_fields if name in node and name != "id"}
-    return kind(**{**values, **more, "id": node["public_id"]} if "public_id" in node else {**values, **more})
+    try:
+        return kind(**{**values, **more, "id": node["public_id"]} if "public_id" in node else {**values, **more})
+    except ValidationError as error:
+        wrong = ", ".join(sorted({str(part) for each in error.errors() for part in each["loc"][:1]}))
+        raise IncompleteError(f"A node in the graph is no {kind.__name__}: look at its {wrong}.") from None
 
 
 def trace_of(node: dict[str, Any], **more: Any) -> Trace:

@@ -119,7 +119,7 @@ async def _stored(graph: Graph, whose: Scope, asked: Question, ranked: list[Rank
     """Return those that are in the graph, and wanted; one that is gone from it is gone from the index as well."""
     keys = [whose.key(kind_and_id(one.hit.id)[1]) for one in ranked]
     rows = await graph.read(whose, STATEMENTS[asked.kind], lane=whose.owner, ids=keys)
-    stored = {name_of(asked.kind, kept.id): kept for kept in (found(asked.kind, row["n"]).record for row in rows)}
+    stored = {name_of(asked.kind, one.record.id): one.record for one in found(asked.kind, [row["n"] for row in rows])}
     return [
         Hit(item=stored[one.hit.id], score=one.score, why=_why(one))
         for one in ranked

@@ -1,10 +1,11 @@
 """What can be searched: what of each record its text is, and what filters may look at."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from perdure.graph.rows import record, trace_of
+from perdure.graph.rows import IncompleteError, record, trace_of
 from perdure.graph.scope import Scope
 from perdure.graph.statements import load
 from perdure.models import Entity, Fact, MemoryRecord, Message, Preference, Record, Timed, Trace
@@ -110,12 +111,23 @@ class Found(NamedTuple):
 _scope = lru_cache(maxsize=4096)(Scope)
 
 
-def found(kind: VectorKind, node: dict[str, Any]) -> Found:
-    """Return the record that a node holds."""
+def found(kind: VectorKind, nodes: Iterable[dict[str, Any]]) -> list[Found]:
+    """Return the records that nodes hold. What is not all of one is left out: it is being deleted."""
+    whole: list[Found] = []
+    for node in nodes:
+        with contextlib.suppress(IncompleteError):
+            whole.append(_found(kind, node))
+    return whole
+
+
+def _found(kind: VectorKind, node: dict[str, Any]) -> Found:
     kept = trace_of(node) if kind == "trace" else record(KINDS[kind].model, node)
     if not isinstance(kept, Message | Entity | Fact | Preference | Trace | MemoryRecord):
         raise TypeError(kind)
-    return Found(node["id"], kind, kept, node.get("unindexed"))
+    one = Found(node.get("id", ""), kind, kept, node.get("unindexed"))
+    if one.key != one.scope.key(kept.id):
+        raise IncompleteError
+    return one
 
 
 class Effect(NamedTuple):

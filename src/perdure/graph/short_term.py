@@ -110,8 +110,8 @@ class ShortTermMemory:
     async def _there(self, whose: Scope, messages: Sequence[Message]) -> dict[str, Message]:
         """Return those of the messages that are stored already; raises ConflictError when one says something else."""
         keys = [whose.key(message.id) for message in messages]
-        rows = await self._graph.read(whose, TEXTS["messages_by_id"], ids=keys)
-        found = {row["m"]["public_id"]: record(Message, row["m"]) for row in rows}
+        there = await self._graph.records(_found, whose, TEXTS["messages_by_id"], ids=keys)
+        found = {message.id: message for message in there}
         for message in messages:
             stored = found.get(message.id, message)
             if (stored.session_id, stored.role, stored.content) != (message.session_id, message.role, message.content):
@@ -141,24 +141,23 @@ class ShortTermMemory:
         whose = self._graph.scope(self._bound, scope)
         lane = whose.key(check_id("session_id", session_id))
         most = checks.MAX_LIMIT if limit is None else checks.limit(limit)
-        first = _bound_of(checks.moment("since", since), BEGINNING)
+        start = checks.moment("since", since)
         if before is None and most <= WALKED and whose.agent_id is None and whose.run_id is None:
             text = TEXTS["newest_few"] if most <= FEW else TEXTS["newest_messages"]
-            rows = await self._graph.read(whose, text, lane=lane, conversation=lane, limit=most)
-            rows = [row for row in rows if row["m"]["sort"] >= first]
+            found = await self._graph.records(_found, whose, text, lane=lane, conversation=lane, limit=most)
+            found = [message for message in found if start is None or message.created_at >= start]
         else:
-            end = _bound_of(checks.moment("before", before), END)
-            rows = await self._graph.read(
-                whose, TEXTS["messages"], lane=lane, conversation=lane, limit=most, since=first, before=end
+            first, end = _bound_of(start, BEGINNING), _bound_of(checks.moment("before", before), END)
+            found = await self._graph.records(
+                _found, whose, TEXTS["messages"], lane=lane, conversation=lane, limit=most, since=first, before=end
             )
-        messages = [record(Message, row["m"]) for row in reversed(rows)]
-        return Conversation(session_id=session_id, messages=messages, **whose.ids())
+        return Conversation(session_id=session_id, messages=found[::-1], **whose.ids())
 
     async def get_message(self, id: str, **scope: Unpack[ScopeIds]) -> Message | None:  # noqa: A002  as add_message
         """Return a message, or None."""
         whose = self._graph.scope(self._bound, scope)
-        rows = await self._graph.read(whose, TEXTS["message"], id=whose.key(check_id("id", id)))
-        return record(Message, rows[0]["m"]) if rows else None
+        found = await self._graph.records(_found, whose, TEXTS["message"], id=whose.key(check_id("id", id)))
+        return found[0] if found else None
 
     async def list_sessions(
         self, *, prefix: str | None = None, limit: int = 100, offset: int = 0, **scope: Unpack[ScopeIds]
@@ -168,8 +167,8 @@ class ShortTermMemory:
         narrow = whose.agent_id is not None or whose.run_id is not None
         text = TEXTS["sessions_of_agent"] if narrow else TEXTS["sessions"]
         page: dict[str, Any] = {"limit": checks.limit(limit), "offset": checks.limit(offset, "offset", 0)}
-        rows = await self._graph.read(whose, text, prefix=checks.optional("prefix", prefix), **page)
-        return [record(Session, row["c"]) for row in rows]
+        page["prefix"] = checks.optional("prefix", prefix)
+        return await self._graph.records(lambda row: record(Session, row["c"]), whose, text, **page)
 
     async def search_messages(  # noqa: PLR0913  the parts of a question
         self,
@@ -219,6 +218,10 @@ class ShortTermMemory:
             count += (portion := rows[0]["messages"])
         rows = await self._graph.write_now(whose, TEXTS["clear_session"], conversation=lane)
         return count + (sum(rows[0].values()) if rows else 0)
+
+
+def _found(row: dict[str, Any]) -> Message:
+    return record(Message, row["m"])
 
 
 def session(whose: Scope, session_id: str, created_at: datetime) -> dict[str, Any]:

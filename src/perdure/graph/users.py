@@ -72,20 +72,19 @@ class Users:
         rows = await self._graph.write_now(
             whose, TEXTS["upsert"], id=whose.key(user_id), user=properties(user), changes=changes
         )
-        return record(User, rows[0]["u"])
+        return _user(rows[0])
 
     async def get(self, user_id: str, *, tenant: str | None = None) -> User | None:
         """Return a user, or None."""
         whose, _ = self._whose(user_id, tenant)
-        rows = await self._graph.read(whose, TEXTS["user"], lane=whose.owner, id=whose.key(user_id))
-        return record(User, rows[0]["u"]) if rows else None
+        found = await self._graph.records(_user, whose, TEXTS["user"], lane=whose.owner, id=whose.key(user_id))
+        return found[0] if found else None
 
     async def list(self, *, limit: int = 100, offset: int = 0, tenant: str | None = None) -> list[User]:
         """Return the users of a tenant in order of their ids."""
         whose, _ = self._whose(None, tenant)
         page: dict[str, Any] = {"limit": checks.limit(limit), "offset": checks.limit(offset, "offset", 0)}
-        rows = await self._graph.read(replace(whose, user_id=None), TEXTS["users"], lane=whose.owner, **page)
-        return [record(User, row["u"]) for row in rows]
+        return await self._graph.records(_user, whose, TEXTS["users"], lane=whose.owner, **page)
 
     async def delete(self, user_id: str, *, tenant: str | None = None) -> DeletionReport:
         """Forget everything that belongs to a user, and the user; return what that was.
@@ -114,3 +113,7 @@ class Users:
         """Write everything that belongs to a user to a file, as `client.export` does; return how many records."""
         _, own = self._whose(user_id, tenant)
         return await export(self._graph, [own], Path(path))
+
+
+def _user(row: dict[str, Any]) -> User:
+    return record(User, row["u"])

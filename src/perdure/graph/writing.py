@@ -16,6 +16,7 @@ from perdure.cypher import bind, parse
 from perdure.errors import InputError, StoreError, StoreUnavailableError, WriteFailed
 from perdure.graph.hooks import Hooks
 from perdure.graph.index import Index
+from perdure.graph.rows import whole
 from perdure.graph.scope import Scope, ScopeIds
 from perdure.models import Record, Trace
 from perdure.protocols import GraphStore
@@ -28,6 +29,7 @@ LANES_KEPT = 1_000
 SECONDS_TO_SETTLE = 60.0
 Rows = list[dict[str, Any]]
 R = TypeVar("R", bound=Record)
+T = TypeVar("T")
 Kind = Literal["message", "trace", "step"]
 
 
@@ -156,6 +158,22 @@ class Graph:
             return await self._store.read(text, bound)
         except StoreError as error:
             raise redacted(error, bound) from None
+
+    async def records(
+        self,
+        make: Callable[[dict[str, Any]], T],
+        scope: Scope,
+        statement: str,
+        *,
+        lane: str | None = None,
+        **parameters: Any,
+    ) -> list[T]:
+        """Return what `make` makes of each row that `read` returns; what is deleted meanwhile is not among it."""
+
+        async def read() -> list[T]:
+            return [make(row) for row in await self.read(scope, statement, lane=lane, **parameters)]
+
+        return await whole(read)
 
     async def for_everybody(self, statement: str, parameters: dict[str, Any], *, writes: bool = False) -> Rows:
         """Return the rows of a statement on nobody's behalf, when all that this client has queued is settled."""

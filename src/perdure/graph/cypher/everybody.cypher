@@ -1,4 +1,5 @@
-// What is about everybody's memories, on nobody's behalf.
+// What is about everybody's memories, on nobody's behalf. Others may use the same labels: whose `owner` is none of ours
+// is left out by whoever reads these.
 
 // -- owners --
 MATCH (n:Memory) WHERE n.owner > '' RETURN DISTINCT n.owner AS owner
@@ -35,4 +36,5 @@ MATCH (n:MemoryEvent) WHERE n.owner > '' RETURN DISTINCT n.owner AS owner
 
 // -- noted_users --
 // Users that are noted; what is noted of them is the tenant's.
-MATCH (n:User) WHERE n.owner > '' RETURN n.tenant AS tenant, n.user_id AS user_id
+MATCH (n:User) WHERE n.owner > '' AND n.id STARTS WITH n.owner AND n.user_id > ''
+RETURN n.tenant AS tenant, n.user_id AS user_id

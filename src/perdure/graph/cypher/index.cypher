@@ -17,17 +17,17 @@ MATCH (n:Trace) WHERE n.id IN $ids RETURN n
 MATCH (n:Memory) WHERE n.id IN $ids RETURN n
 
 // -- unindexed_messages --
-MATCH (n:Message) WHERE n.unindexed > '' RETURN n.id AS id LIMIT $limit
+MATCH (n:Message) WHERE n.unindexed > '' AND n.id STARTS WITH n.owner RETURN n.id AS id LIMIT $limit
 // -- unindexed_entities --
-MATCH (n:Entity) WHERE n.unindexed > '' RETURN n.id AS id LIMIT $limit
+MATCH (n:Entity) WHERE n.unindexed > '' AND n.id STARTS WITH n.owner RETURN n.id AS id LIMIT $limit
 // -- unindexed_facts --
-MATCH (n:Fact) WHERE n.unindexed > '' RETURN n.id AS id LIMIT $limit
+MATCH (n:Fact) WHERE n.unindexed > '' AND n.id STARTS WITH n.owner RETURN n.id AS id LIMIT $limit
 // -- unindexed_preferences --
-MATCH (n:Preference) WHERE n.unindexed > '' RETURN n.id AS id LIMIT $limit
+MATCH (n:Preference) WHERE n.unindexed > '' AND n.id STARTS WITH n.owner RETURN n.id AS id LIMIT $limit
 // -- unindexed_traces --
-MATCH (n:Trace) WHERE n.unindexed > '' RETURN n.id AS id LIMIT $limit
+MATCH (n:Trace) WHERE n.unindexed > '' AND n.id STARTS WITH n.owner RETURN n.id AS id LIMIT $limit
 // -- unindexed_memories --
-MATCH (n:Memory) WHERE n.unindexed > '' RETURN n.id AS id LIMIT $limit
+MATCH (n:Memory) WHERE n.unindexed > '' AND n.id STARTS WITH n.owner RETURN n.id AS id LIMIT $limit
 
 // -- indexed_messages --
 UNWIND $rows AS row MATCH (n:Message {id: row.id})
@@ -49,17 +49,17 @@ UNWIND $rows AS row MATCH (n:Memory {id: row.id})
 SET n.unindexed = CASE WHEN n.unindexed = row.unindexed THEN null ELSE n.unindexed END
 
 // -- every_message --
-MATCH (n:Message) WHERE n.owner > '' AND n.public_id > '' RETURN n.id AS id
+MATCH (n:Message) WHERE n.owner > '' AND n.id STARTS WITH n.owner AND n.public_id > '' RETURN n.id AS id
 // -- every_entity --
-MATCH (n:Entity) WHERE n.owner > '' AND n.public_id > '' RETURN n.id AS id
+MATCH (n:Entity) WHERE n.owner > '' AND n.id STARTS WITH n.owner AND n.public_id > '' RETURN n.id AS id
 // -- every_fact --
-MATCH (n:Fact) WHERE n.owner > '' AND n.public_id > '' RETURN n.id AS id
+MATCH (n:Fact) WHERE n.owner > '' AND n.id STARTS WITH n.owner AND n.public_id > '' RETURN n.id AS id
 // -- every_preference --
-MATCH (n:Preference) WHERE n.owner > '' AND n.public_id > '' RETURN n.id AS id
+MATCH (n:Preference) WHERE n.owner > '' AND n.id STARTS WITH n.owner AND n.public_id > '' RETURN n.id AS id
 // -- every_trace --
-MATCH (n:Trace) WHERE n.owner > '' AND n.public_id > '' RETURN n.id AS id
+MATCH (n:Trace) WHERE n.owner > '' AND n.id STARTS WITH n.owner AND n.public_id > '' RETURN n.id AS id
 // -- every_memory --
-MATCH (n:Memory) WHERE n.owner > '' AND n.public_id > '' RETURN n.id AS id
+MATCH (n:Memory) WHERE n.owner > '' AND n.id STARTS WITH n.owner AND n.public_id > '' RETURN n.id AS id
 
 // -- mark --
 MATCH (k:_PerdureSearch {id: 'search'}) RETURN k.mark AS mark
