@@ -9,6 +9,7 @@
     ├── QueueFullError                 no room among the pending writes; nothing was accepted
     ├── WriteFailed                    an accepted write that will not be committed
     ├── ProviderError                  a language model, an embedder or a reranker gave no answer that can be used
+    │   ├── ProviderUnavailableError   … because it cannot be reached or cannot answer now; try again
     │   ├── ProviderTimeoutError       … within its deadline
     │   ├── RateLimitError             … because it was asked too often
     │   └── ProviderOutputError        … but one that cannot be read
@@ -107,6 +108,13 @@ class ProviderError(PerdureError):
     """A language model, an embedder or a reranker gave no answer that can be used."""
 
     code = "provider"
+
+
+class ProviderUnavailableError(ProviderError):
+    """A provider cannot be reached, or cannot answer now."""
+
+    code = "provider_unavailable"
+    retryable = True
 
 
 class ProviderTimeoutError(ProviderError):

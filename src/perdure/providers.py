@@ -108,7 +108,12 @@ class Providers:
             case "openai":
                 from perdure.embedders.openai import OpenAIEmbedder  # noqa: PLC0415  an optional extra
 
-                return OpenAIEmbedder(model, self._openai(), dimensions=self._settings.openai.dimensions)
+                return OpenAIEmbedder(
+                    model,
+                    self._openai(),
+                    seconds=self._settings.limits.embedder_seconds,
+                    dimensions=self._settings.openai.dimensions,
+                )
             case "fastembed":
                 from perdure.embedders.local import FastEmbedEmbedder  # noqa: PLC0415  as the others
 
@@ -128,7 +133,9 @@ class Providers:
             _require("openai", given)
             from perdure.llms.openai import OpenAILanguageModel  # noqa: PLC0415  an optional extra
 
-            return OpenAILanguageModel(given.partition(":")[2], self._openai())
+            return OpenAILanguageModel(
+                given.partition(":")[2], self._openai(), seconds=self._settings.limits.language_model_seconds
+            )
         if given is None or isinstance(given, LanguageModel):
             return given
         return FunctionLanguageModel(given, threads=self.limits.language_model_threads)

@@ -188,7 +188,7 @@ class OpenAISection(Explained):
     dimensions: PositiveInt | None = None
     """How long an embedder's vectors are to be; None is as long as the model makes them."""
     max_retries: Annotated[int, Field(ge=0, le=10)] = 2
-    """How often the official client tries again, within the deadline, what may succeed then."""
+    """How often a call is tried again, within its deadline, that may succeed then."""
 
     @field_validator("base_url")
     @classmethod

@@ -8,7 +8,7 @@ from openai import Omit, omit
 from openai.types import CreateEmbeddingResponse
 
 from perdure.errors import ConfigError, ProviderOutputError
-from perdure.llms.openai import OpenAIServer, mapped
+from perdure.llms.openai import IS_IT_AN_API, OpenAIServer, mapped
 
 DIMENSIONS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072, "text-embedding-ada-002": 1536}
 TEXTS_AT_A_TIME = 256
@@ -24,10 +24,11 @@ class OpenAIEmbedder:
     can do that; without it they are as long as OpenAI says, and those of a model it does not have are measured once.
     """
 
-    def __init__(self, model: str, server: OpenAIServer, *, dimensions: int | None = None) -> None:
+    def __init__(self, model: str, server: OpenAIServer, *, seconds: float, dimensions: int | None = None) -> None:
         self.name = f"openai:{model}{f'@{dimensions}' if dimensions else ''}"
         self._model = model
         self._server = server
+        self._seconds = seconds
         self._asked_for: int | Omit = omit if dimensions is None else dimensions
         self._dimension = dimensions or DIMENSIONS.get(model)
 
@@ -54,19 +55,24 @@ class OpenAIEmbedder:
 
     async def _request(self, texts: list[str]) -> NDArray[np.float32]:
         with mapped(f"embedder {self.name}"):
-            client = await self._server.client()
-            answer = await client.embeddings.create(
-                model=self._model, input=texts, dimensions=self._asked_for, encoding_format="float"
+            answer = await self._server.ask(
+                lambda client: client.embeddings.create(
+                    model=self._model, input=texts, dimensions=self._asked_for, encoding_format="float"
+                ),
+                self._seconds,
             )
-        found = _vectors(answer)
-        if len(found) != len(texts):
+            vectors = np.array(_vectors(answer), dtype=np.float32)
+        if vectors.ndim != 2 or len(vectors) != len(texts) or not vectors.size:
             raise ProviderOutputError(
                 f"The embedder {self.name} did not send a vector for each of {len(texts)} texts.",
-                hint="Is openai.base_url that of an OpenAI-compatible API, up to /v1, and the model one that embeds?",
+                hint=f"Does the model embed? {IS_IT_AN_API}",
             )
-        if len({len(vector) for vector in found}) != 1:
-            raise ProviderOutputError(f"The embedder {self.name} sent vectors that are not equally long.")
-        return np.array(found, dtype=np.float32)
+        if self._dimension not in (None, vectors.shape[1]):
+            raise ProviderOutputError(
+                f"The embedder {self.name} sent vectors of {vectors.shape[1]} numbers, and not of {self._dimension}.",
+                hint=f"Set openai.dimensions to {vectors.shape[1]}, or name another model.",
+            )
+        return vectors
 
 
 def _vectors(answer: object) -> list[list[float]]:

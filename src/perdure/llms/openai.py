@@ -1,26 +1,31 @@
 """Language models behind OpenAI's API: OpenAI's own, and every server that speaks it (Ollama, vLLM, LM Studio)."""
 
+import asyncio
 import os
-from collections.abc import Generator, Mapping, Sequence
+import random
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import openai
-from openai import AsyncOpenAI
+from openai import AsyncOpenAI, omit
 from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
 
 from perdure.errors import (
     ConfigError,
     ProviderError,
     ProviderOutputError,
-    ProviderTimeoutError,
+    ProviderUnavailableError,
     RateLimitError,
     shorten,
 )
 from perdure.runtime.once import Once
 from perdure.runtime.threads import Threads
 
+T = TypeVar("T")
 KEY_VARIABLE = "OPENAI_API_KEY"
 ADDRESS_VARIABLE = "OPENAI_BASE_URL"
 NO_KEY = "none"
@@ -28,23 +33,21 @@ NO_KEY = "none"
 SCHEMA_NAME = "answer"
 FORMATS = ("json_schema", "json_object", "text")
 SPENT = "insufficient_quota"
+IS_IT_AN_API = "Is openai.base_url that of an OpenAI-compatible API, up to /v1?"
+SERVER_ERROR = 500
+WORTH_AGAIN = (408, 409)
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 
 
 class OpenAIServer:
     """A server that speaks OpenAI's API; what is not given comes from OPENAI_API_KEY and OPENAI_BASE_URL.
 
-    The official client is made on first use, in a thread: it reads certificates. It retries by itself. Raises
-    ConfigError when OpenAI's own servers are meant and there is no key.
+    The official client is made on first use, in a thread: it reads certificates. Raises ConfigError when OpenAI's own
+    servers are meant and there is no key.
     """
 
     def __init__(
-        self,
-        *,
-        threads: Threads,
-        api_key: str | None = None,
-        base_url: str | None = None,
-        timeout_seconds: float | None = None,
-        max_retries: int = 2,
+        self, *, threads: Threads, api_key: str | None = None, base_url: str | None = None, max_retries: int = 2
     ) -> None:
         address = base_url or os.environ.get(ADDRESS_VARIABLE)
         key = api_key or os.environ.get(KEY_VARIABLE) or (NO_KEY if address else None)
@@ -54,13 +57,27 @@ class OpenAIServer:
                 hint=f"Set openai.api_key or {KEY_VARIABLE}; for a server of your own, openai.base_url.",
             )
         self._threads = threads
-        self._client = Once(
-            partial(AsyncOpenAI, api_key=key, base_url=address, timeout=timeout_seconds, max_retries=max_retries)
-        )
+        self._max_retries = max_retries
+        self._client = Once(partial(AsyncOpenAI, api_key=key, base_url=address, timeout=None, max_retries=0))
 
-    async def client(self) -> AsyncOpenAI:
-        """Return the official client."""
-        return self._client.made or await self._threads.run(self._client)
+    async def ask(self, call: Callable[[AsyncOpenAI], Awaitable[T]], seconds: float) -> T:
+        """Return what a call of the official client returns, or raise what it raises.
+
+        What may succeed later is tried again while there are `seconds` left for it. (The client, which knows of no
+        deadline, would wait for two minutes where a server says so, and its refusal would end as a timeout.)
+        """
+        client = self._client.made or await self._threads.run(self._client)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        for tried in range(self._max_retries):
+            try:
+                return await call(client)
+            except openai.APIError as error:
+                pause = _pause(error, tried)
+                if pause is None or loop.time() + pause >= end:
+                    raise
+            await asyncio.sleep(pause)
+        return await call(client)
 
     async def close(self) -> None:
         """Close its connections. Safe to call twice."""
@@ -75,10 +92,11 @@ class OpenAILanguageModel:
     `json_object`, and where it refuses that too, by nothing but the messages. What it refused is not asked again.
     """
 
-    def __init__(self, model: str, server: OpenAIServer) -> None:
+    def __init__(self, model: str, server: OpenAIServer, *, seconds: float) -> None:
         self.name = f"openai:{model}"
         self._model = model
         self._server = server
+        self._seconds = seconds
         self._formats = FORMATS
 
     async def complete(self, messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, Any] | None = None) -> str:
@@ -91,23 +109,26 @@ class OpenAILanguageModel:
     async def _asked(
         self, messages: list[ChatCompletionMessageParam], schema: Mapping[str, Any] | None
     ) -> ChatCompletion:
-        client = await self._server.client()
         while schema is not None and self._formats[0] != "text":
             tried = self._formats
             try:
-                return await client.chat.completions.create(
-                    model=self._model, messages=messages, response_format=cast("Any", _format(tried[0], schema))
-                )
+                return await self._create(messages, _format(tried[0], schema))
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 if not _is_about_the_format(error):
                     raise
                 self._formats = tried[1:] if self._formats is tried else self._formats
-        return await client.chat.completions.create(model=self._model, messages=messages)
+        return await self._create(messages, omit)
+
+    async def _create(self, messages: list[ChatCompletionMessageParam], form: Any) -> ChatCompletion:
+        return await self._server.ask(
+            lambda client: client.chat.completions.create(model=self._model, messages=messages, response_format=form),
+            self._seconds,
+        )
 
     def _read(self, answer: object) -> str:
         choices = answer.choices if isinstance(answer, ChatCompletion) else None
         if not choices:
-            raise self._unusable("sent no answer", "Is the address that of an OpenAI-compatible API, up to /v1?")
+            raise self._unusable("sent no answer", IS_IT_AN_API)
         [first, *_] = choices
         if first.finish_reason == "length":
             raise self._unusable("was cut off in its answer", "Give it less at a time, or a model with more room.")
@@ -126,22 +147,21 @@ def mapped(who: str) -> Generator[None]:
     """Raise the client's errors as ours; `who` did not answer."""
     try:
         yield
-    except openai.APITimeoutError as error:
-        raise ProviderTimeoutError(f"The {who} did not answer in time.", hint="Try again.") from error
     except openai.APIConnectionError as error:
-        raise ProviderError(
-            f"The {who} cannot be reached: {shorten(str(error.__cause__ or error), 120)}.",
-            hint="Is the server running? Its address is openai.base_url.",
+        address = f"{error.request.url.scheme}://{error.request.url.netloc.decode()}"
+        raise ProviderUnavailableError(
+            f"The {who} cannot be reached at {address}: {shorten(str(error.__cause__ or error), 120)}.",
+            hint=f"Is the server running? Its address is openai.base_url, or {ADDRESS_VARIABLE}.",
         ) from error
-    except openai.RateLimitError as error:
-        raise RateLimitError(f"The {who} was asked too often.", hint=_when_again(error)) from error
     except openai.APIStatusError as error:
-        raise _status(who, error) from error
+        raise _refusal(who, error) from error
     except (openai.OpenAIError, ValueError) as error:
-        raise ProviderOutputError(f"The {who} sent what is no answer: {shorten(str(error), 120)}") from error
+        raise ProviderOutputError(
+            f"The {who} sent what is no answer: {shorten(str(error), 120)}", hint=IS_IT_AN_API
+        ) from error
 
 
-def _status(who: str, error: openai.APIStatusError) -> ProviderError:
+def _refusal(who: str, error: openai.APIStatusError) -> ProviderError:
     match error:
         case openai.AuthenticationError():
             return ProviderError(f"The {who} refused the key.", hint=f"Set openai.api_key or {KEY_VARIABLE}.")
@@ -151,15 +171,53 @@ def _status(who: str, error: openai.APIStatusError) -> ProviderError:
             return ProviderError(
                 f"The {who} is not there.", hint="Look at the model's name, and at openai.base_url, which ends in /v1."
             )
+        case openai.RateLimitError():
+            return RateLimitError(f"The {who} was asked too often.", hint=_when_again(error))
         case _:
-            return ProviderError(f"The {who} answered {error.status_code}: {shorten(error.message, 200)}")
+            said = cast("Any", error.body).get("message") if isinstance(error.body, Mapping) else error.body
+            text = f"The {who} answered {error.status_code}: {shorten(str(said or error.message), 200)}"
+            if error.status_code >= SERVER_ERROR:
+                return ProviderUnavailableError(text, hint="Try again later.")
+            return ProviderError(text, hint="Look at the model's name, and at what it takes.")
 
 
-def _when_again(error: openai.RateLimitError) -> str:
+def _when_again(error: openai.APIStatusError) -> str:
     if error.code == SPENT:
         return "Its quota is spent: look at the account's plan and bills."
-    after = error.response.headers.get("retry-after")
-    return f"Try again in {after} s." if after and after.isdigit() else "Try again later, or lower the concurrency."
+    seconds = _retry_after(error)
+    return "Try again later, or lower the concurrency." if seconds is None else f"Try again in {seconds:.3g} s."
+
+
+def _pause(error: openai.APIError, tried: int) -> float | None:
+    """Return how long to wait before what has failed is tried again; None where that is of no use."""
+    grown = min(FIRST_PAUSE * 2**tried, LONGEST_PAUSE) * random.uniform(0.75, 1)  # noqa: S311  not a secret
+    if isinstance(error, openai.APIConnectionError):
+        return grown
+    if not isinstance(error, openai.APIStatusError) or error.code == SPENT:
+        return None
+    if (
+        isinstance(error, openai.RateLimitError)
+        or error.status_code in WORTH_AGAIN
+        or error.status_code >= SERVER_ERROR
+    ):
+        return grown if (told := _retry_after(error)) is None else told
+    return None
+
+
+def _retry_after(error: openai.APIStatusError) -> float | None:
+    """Return for how many seconds the server asks to be left alone, if it does."""
+    headers = error.response.headers
+    told = headers.get("retry-after", "")
+    try:
+        if milliseconds := headers.get("retry-after-ms"):
+            return max(0.0, float(milliseconds) / 1000)
+        return max(0.0, float(told))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(told) - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError):
+        return None
 
 
 def _is_about_the_format(error: openai.APIStatusError) -> bool:
