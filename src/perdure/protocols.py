@@ -210,7 +210,8 @@ class Embedder(Protocol):
     """Turns texts into vectors: texts that mean the same into vectors that point the same way.
 
     Its answers are float32 arrays of numpy, a row a text: what every model and every store computes with, so that a
-    batch of thousands is never unpacked into Python's numbers.
+    batch of thousands is never unpacked into Python's numbers. One that has `async def prepare()` is given time with it
+    before it is used, to load a model. It is asked for at most 256 texts at a time, none of them blank.
     """
 
     @property
@@ -254,7 +255,10 @@ class LanguageModel(Protocol):
 
 @runtime_checkable
 class Reranker(Protocol):
-    """Judges how well texts answer a query, each by itself. Raises ProviderError when it cannot."""
+    """Judges how well texts answer a query, each by itself. Raises ProviderError when it cannot.
+
+    One that has `async def prepare()` is given time with it before it is used.
+    """
 
     @property
     def name(self) -> str:

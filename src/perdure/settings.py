@@ -24,7 +24,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from perdure.errors import ConfigError, shorten
+from perdure.errors import ENDINGS, ConfigError, shorten
 from perdure.models import Record
 from perdure.protocols import Embedder, GraphStore, LanguageModel, Reranker, VectorStore
 from perdure.records import Durability, FullPolicy, WriteError, WriteMode
@@ -54,6 +54,12 @@ PROVIDERS: Mapping[str, Mapping[str, str]] = {
     "reranker": {"cross-encoder": "cross-encoder:cross-encoder/ms-marco-MiniLM-L6-v2"},
 }
 """What a provider may be called, by kind: one that has a model after the colon needs one."""
+OBJECTS: Mapping[str, tuple[type, str]] = {
+    "embedder": (Embedder, "an object with a name, a dimension and `async def embed(texts)`"),
+    "llm": (LanguageModel, "a function of (messages, schema), an object with `async def complete`, or None"),
+    "reranker": (Reranker, "a function of (query, texts), an object with `async def rerank`, or None"),
+}
+"""What else it may be."""
 PositiveInt = Annotated[int, Field(ge=1)]
 PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -268,10 +274,10 @@ class MemorySettings(Explained, BaseSettings):
         """Return whether `store` and `neo4j.uri` name different stores."""
         return None not in (self.store, self.neo4j.uri) and self.store != self.neo4j.uri
 
-    @field_validator("embedder", "llm", "reranker")
+    @field_validator("embedder", "llm", "reranker", mode="before")
     @classmethod
     def _provider_is_known(cls, given: object, info: ValidationInfo) -> object:
-        return check_provider(given, PROVIDERS[info.field_name or ""]) if isinstance(given, str) else given
+        return check_provider(given, info.field_name or "")
 
     @field_validator("store")
     @classmethod
@@ -303,8 +309,23 @@ def check_http_url(url: str) -> str:
     return url
 
 
-def check_provider(named: str, known: Mapping[str, str]) -> str:
-    """Return a provider's name when there is one of that kind, with a model where it needs one; or raise ValueError."""
+def check_provider(given: object, setting: str) -> object:
+    """Return what a provider may be: a name that is known, with a model where it needs one, or an object or function.
+
+    Raises ValueError for all else.
+    """
+    if isinstance(given, str):
+        return check_provider_name(given, PROVIDERS[setting])
+    protocol, others = OBJECTS[setting]
+    if isinstance(given, type):
+        raise ValueError(f"should be an object, and {given.__name__} is a class: call it")  # noqa: TRY004  as pydantic wants
+    if isinstance(given, protocol) or (setting != "embedder" and (given is None or callable(given))):
+        return given
+    raise ValueError(f"should be a name like {next(iter(PROVIDERS[setting].values()))!r}, or {others}")
+
+
+def check_provider_name(named: str, known: Mapping[str, str]) -> str:
+    """Return a provider's name; raises ValueError with what it should be like."""
     kind, _, model = named.partition(":")
     if kind not in known:
         close = difflib.get_close_matches(kind, list(known), 1)
@@ -324,7 +345,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> ConfigError:
     text = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
     given = first["input"]
     shown = f" = {shorten(repr(given), 60)}" if not where.endswith(SECRETS) and is_plain(given) else ""
-    return ConfigError(f"{where or 'store'}{shown}: {text[0].lower()}{text[1:]}.")
+    return ConfigError(f"{where or 'store'}{shown}: {text[0].lower()}{text[1:]}{'' if text.endswith(ENDINGS) else '.'}")
 
 
 def is_plain(value: object) -> bool:

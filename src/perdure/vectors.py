@@ -36,10 +36,12 @@ def check_index(stored: tuple[str, int], wanted: tuple[str, int], where: str) ->
     )
 
 
-def check_dimension(dimension: int) -> None:
+def check_dimension(dimension: object) -> None:
     """Raise ConfigError for a dimension that no store can index."""
-    if not 1 <= dimension <= MAX_DIMENSION:
-        raise ConfigError(f"The embedder's dimension is {dimension}, and it should be from 1 to {MAX_DIMENSION}.")
+    if not isinstance(dimension, int) or not 1 <= dimension <= MAX_DIMENSION:
+        raise ConfigError(
+            f"The embedder's dimension is {dimension!r}, and it should be a number from 1 to {MAX_DIMENSION}."
+        )
 
 
 def check_owner(owner: object) -> None:

@@ -141,7 +141,9 @@ async def test_minilm_refuses_other_files(tmp_path, change):
     (tmp_path / "tokenizer.json").symlink_to(source / "tokenizer.json")
     if change == "damaged":
         (tmp_path / "model.safetensors").write_bytes(b"\0" * 1000)
-    with pytest.raises(ConfigError, match=r"MiniLM's files in .* cannot be used"):
+    with pytest.raises(
+        ConfigError, match=r"MiniLM's files in .* cannot be used.*It should hold model\.safetensors and tokenizer\.json"
+    ):
         async with Providers(MemorySettings(embedder=f"minilm:{tmp_path}")):
             pass
 
@@ -181,8 +183,11 @@ def fail(texts):
         (np.zeros((2, 3)), ProviderOutputError, r"shape \(2, 3\) for 2 texts of 2 numbers"),
         (np.zeros(2), ProviderOutputError, r"shape \(2,\)"),
         ([[1.0, 2.0], [1.0]], ProviderOutputError, "list, which is no array"),
-        (None, ProviderOutputError, "mine"),
+        (None, ProviderOutputError, "NoneType, which is no array"),
         ("nonsense", ProviderOutputError, "str, which is no array"),
+        ([["1", "2"], ["3", "4"]], ProviderOutputError, "list, which is no array"),
+        (np.ones((2, 2), dtype=complex), ProviderOutputError, "ndarray, which is no array of numbers"),
+        (np.full((2, 2), 1e39), ProviderOutputError, "not finite"),
         (np.array([[1, 2], [np.nan, 1]]), ProviderOutputError, r"not finite, the first of them for texts\[1\]"),
         (np.array([[np.inf, 2], [1, 1]]), ProviderOutputError, r"not finite, the first of them for texts\[0\]"),
         (fail, ProviderError, "embedder mine failed: ZeroDivisionError: of its own"),
@@ -195,6 +200,26 @@ async def test_an_embedder_that_is_wrong_is_named(answer, kind, said):
             await providers.embedder.embed(["one", "two"])
     assert type(raised.value) is kind
     assert "mine" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "said"),
+    [
+        ("name", None, "name is None, and it should be a text"),
+        ("name", " ", "name is ' ', and it should be a text"),
+        ("dimension", "2", "dimension is '2', and it should be a number from 1 to 4096"),
+        ("dimension", None, "dimension is None"),
+        ("dimension", 0, "dimension is 0"),
+        ("dimension", 5000, "dimension is 5000"),
+    ],
+)
+async def test_an_embedder_that_describes_itself_wrongly_is_refused(attribute, value, said):
+    """At connect, before an index is made for it."""
+    wrong = Wrong(np.ones((1, 2)))
+    setattr(wrong, attribute, value)
+    with pytest.raises(ConfigError, match=said):
+        async with Providers(MemorySettings(embedder=wrong)):
+            pass
 
 
 async def test_lists_of_numbers_will_do():

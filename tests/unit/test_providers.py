@@ -58,6 +58,9 @@ class Asked:
         (Asked(), "Where do I live? {'type': 'object'}"),
         (lambda *given: f"{len(given)} given", "2 given"),
         (lambda messages: with_schema(messages, None), "Where do I live? None"),
+        (lambda messages, *, schema: f"{messages[0]['content']} {schema}", "Where do I live? {'type': 'object'}"),
+        (lambda messages, tone="kind": f"{messages[0]['content']} {tone}", "Where do I live? kind"),
+        (lambda messages, form: f"{messages[0]['content']} {form}", "Where do I live? {'type': 'object'}"),
     ],
 )
 async def test_a_function_is_a_language_model(function, answer):
@@ -103,10 +106,47 @@ async def test_what_a_function_does_wrong_is_a_provider_error(function, kind, sa
     assert type(raised.value) is kind
 
 
-def test_a_function_that_takes_nothing_is_refused():
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"llm": lambda: "hello"}, r"should take messages and schema, and has the parameters \(\)"),
+        ({"llm": lambda a, b, c: "hello"}, r"has the parameters \(a, b, c\)"),
+        ({"llm": lambda messages, *, tone: "hello"}, r"schema may be left out"),
+        ({"reranker": lambda query: [1.0]}, r"should take query and texts, and has the parameters \(query\)\.$"),
+    ],
+)
+def test_a_function_of_other_arguments_is_refused(given, said):
     """When the client is made, not when it is asked."""
-    with pytest.raises(ConfigError, match="takes no arguments"):
-        Providers(MemorySettings(llm=lambda: "hello"))
+    with pytest.raises(ConfigError, match=said):
+        Providers(MemorySettings(**given))
+
+
+class NotAsync:
+    """Every provider at once, with methods that forget to be async."""
+
+    name = "mine"
+    dimension = 2
+
+    def embed(self, texts):
+        return np.ones((len(texts), 2))
+
+    def complete(self, messages, *, schema=None):
+        return "hello"
+
+    def rerank(self, query, texts):
+        return [1.0] * len(texts)
+
+
+@pytest.mark.parametrize(
+    ("setting", "method", "arguments"),
+    [("embedder", "embed", [TEXTS]), ("llm", "complete", [ASK]), ("reranker", "rerank", ["where", TEXTS])],
+)
+async def test_a_method_that_is_not_async_is_told_what_to_write(setting, method, arguments):
+    """It would hold up the event loop."""
+    async with Providers(MemorySettings(**{setting: NotAsync()})) as providers:
+        provider = {"llm": providers.language_model}.get(setting) or getattr(providers, setting)
+        with pytest.raises(ConfigError, match=rf"{method}\(\) of the .* mine does not await.*`async def {method}`"):
+            await getattr(provider, method)(*arguments)
 
 
 async def test_a_hung_function_costs_its_own_call():
@@ -224,6 +264,8 @@ async def test_a_reranker_keeps_the_protocol(reranker):
         (lambda query, texts: [1.0], ProviderOutputError, r"shape \(1,\) for 3 texts"),
         (lambda query, texts: [1.0, float("nan"), 2.0], ProviderOutputError, "not finite"),
         (lambda query, texts: "good", ProviderOutputError, "str, which is no list of numbers"),
+        (lambda query, texts: ["1"] * 3, ProviderOutputError, "list, which is no list of numbers"),
+        (lambda query, texts: None, ProviderOutputError, "NoneType, which is no list of numbers"),
         (lambda query, texts: 1 / 0, ProviderError, "ZeroDivisionError"),
     ],
 )
@@ -250,7 +292,12 @@ async def test_a_reranker_that_is_wrong_is_named(answer, kind, said):
         ({"embedder": ""}, "should be like 'static', 'minilm'"),
         ({"llm": "gpt-4o"}, "should be like 'openai:gpt-4o-mini'"),
         ({"llm": "opnai:gpt-4o"}, "did you mean 'openai:gpt-4o-mini'"),
-        ({"reranker": "crossencoder:x"}, "did you mean 'cross-encoder:"),
+        ({"reranker": "crossencoder:x"}, "did you mean 'cross-encoder:cross-encoder/ms-marco-MiniLM-L6-v2'?"),
+        ({"embedder": None}, "embedder: should be a name like 'static', or an object with a name, a dimension and"),
+        ({"embedder": len}, "`async def embed(texts)`"),
+        ({"embedder": NotAsync}, "NotAsync is a class: call it"),
+        ({"llm": 3}, "llm = 3: should be a name like 'openai:gpt-4o-mini', or a function of (messages, schema)"),
+        ({"reranker": 3}, "reranker = 3: should be a name like 'cross-encoder:"),
         ({"openai": {"base_url": "localhost:11434"}}, "http://localhost:11434/v1"),
         ({"openai": {"base_url": "http://me:hunter2@localhost/v1"}}, "openai.api_key"),
     ],

@@ -1,16 +1,18 @@
 """What stands before every embedder: its places, its deadline, and a look at what it answers."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perdure.embedders.texts import checked_texts
-from perdure.errors import ProviderOutputError
+from perdure.errors import ConfigError, ProviderOutputError
 from perdure.protocols import Embedder
-from perdure.runtime.foreign import answering
+from perdure.runtime.foreign import answering, awaitable
 from perdure.runtime.limits import Pool
 from perdure.runtime.microbatch import Microbatch
+from perdure.runtime.numbers import as_numbers
+from perdure.vectors import check_dimension
 
 TEXTS_AT_A_TIME = 256
 TEXTS_OF_SEVERAL = 64
@@ -22,12 +24,13 @@ class GuardedEmbedder:
 
     It is asked for at most 256 texts at a time, each time within the deadline, so that a question need not wait for
     a long import. Where callers have to wait, several of them go in one call. A blank text is not sent, and means
-    nothing. Raises InputError for what is no text,
-    ProviderTimeoutError, and ProviderOutputError where there is not one finite row of its dimension for each text.
+    nothing. Raises InputError for what is no text, ProviderTimeoutError, and ProviderOutputError where there is not one
+    finite row of its dimension for each text.
     """
 
     def __init__(self, embedder: Embedder, pool: Pool) -> None:
         self._embedder = embedder
+        self._who = f"embedder {embedder.name}"
         self._calls = Microbatch(self._asked, pool, TEXTS_OF_SEVERAL, provider=embedder.name)
 
     @property
@@ -41,11 +44,16 @@ class GuardedEmbedder:
         return self._embedder.dimension
 
     async def prepare(self) -> None:
-        """Load the model, or ask it for its dimension, where it wants that before it is used."""
-        prepare: Callable[[], Awaitable[object]] | None = getattr(self._embedder, "prepare", None)
+        """Load the model, or ask it for its dimension, where it wants that before it is used.
+
+        Raises ConfigError for a name or a dimension that cannot be.
+        """
+        prepare: Callable[[], object] | None = getattr(self._embedder, "prepare", None)
         if prepare is not None:
-            with answering(f"embedder {self.name}"):
-                await prepare()
+            with answering(self._who):
+                await awaitable(prepare(), "prepare", self._who)
+        _check_name(self.name)
+        check_dimension(self.dimension)
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return a row for each text."""
@@ -65,13 +73,13 @@ class GuardedEmbedder:
 
     async def _asked(self, texts: list[str]) -> NDArray[np.float32]:
         count = len(texts)
-        with answering(f"embedder {self.name}"):
-            answer = await self._embedder.embed(texts)
+        with answering(self._who):
+            answer = await awaitable(self._embedder.embed(texts), "embed", self._who)
         return self._checked(answer, count)
 
     def _checked(self, answer: object, count: int) -> NDArray[np.float32]:
         try:
-            vectors = np.asarray(answer, dtype=np.float32)
+            vectors = as_numbers(answer, np.float32)
         except (TypeError, ValueError) as error:
             raise self._unusable(f"{type(answer).__name__}, which is no array of numbers") from error
         if vectors.shape != (count, self.dimension):
@@ -87,6 +95,11 @@ class GuardedEmbedder:
             f"The embedder {self.name} returned {what}.",
             hint="An embedder returns a float32 array with a row for each text, as wide as its `dimension`.",
         )
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigError(f"The embedder's name is {name!r}, and it should be a text: which model it is.")
 
 
 def _first_bad(vectors: NDArray[np.float32]) -> int:

@@ -71,7 +71,9 @@ class _Model:
             graph = bert.model(WEIGHTS, weights, SHAPE)
         except (OSError, ValueError) as error:
             raise ConfigError(
-                f"MiniLM's files in {str(directory)!r} cannot be used: {error}.", hint=f"Run: {INSTALL}"
+                f"MiniLM's files in {str(directory)!r} cannot be used: {error}.",
+                hint=f"It should hold {WEIGHTS} and {TOKENIZER} as they were published; 'minilm' alone finds those of "
+                f"`{INSTALL}`.",
             ) from error
         self._model = OnnxModel(directory, graph)
 

@@ -6,17 +6,15 @@ from typing import Any
 from perdure.runtime.functions import Function
 from perdure.runtime.threads import Threads
 
-MESSAGES_AND_SCHEMA = 2
-
 
 class FunctionLanguageModel:
-    """Calls `function(messages, schema)`, or `function(messages)` where it takes no more; it returns text.
+    """Calls `function(messages, schema)`, or `function(messages)` where it takes no `schema`; it returns text.
 
     An async function is awaited; a plain one runs in one of the threads.
     """
 
     def __init__(self, function: Callable[..., Any], *, threads: Threads) -> None:
-        self._function = Function(function, MESSAGES_AND_SCHEMA, threads)
+        self._function = Function(function, ("messages", "schema"), threads, optional="schema")
         self.name = self._function.name
 
     async def complete(self, messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, Any] | None = None) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from perdure.errors import ProviderOutputError
 from perdure.protocols import LanguageModel
-from perdure.runtime.foreign import answering
+from perdure.runtime.foreign import answering, awaitable
 from perdure.runtime.limits import Pool
 
 
@@ -14,6 +14,7 @@ class GuardedLanguageModel:
 
     def __init__(self, model: LanguageModel, pool: Pool) -> None:
         self._model = model
+        self._who = f"language model {model.name}"
         self._pool = pool
 
     @property
@@ -25,11 +26,11 @@ class GuardedLanguageModel:
         """Return the answer. Raises ProviderTimeoutError, RateLimitError, ProviderOutputError or ProviderError."""
 
         async def asked() -> object:
-            with answering(f"language model {self.name}"):
-                return await self._model.complete(messages, schema=schema)
+            with answering(self._who):
+                return await awaitable(self._model.complete(messages, schema=schema), "complete", self._who)
 
         answer = await self._pool.run(asked, provider=self.name)
         if not isinstance(answer, str) or not answer.strip():
             what = "an empty answer" if isinstance(answer, str) else f"{type(answer).__name__}, which is no text"
-            raise ProviderOutputError(f"The language model {self.name} returned {what}.")
+            raise ProviderOutputError(f"The {self._who} returned {what}.", hint="It returns its answer as text.")
         return answer

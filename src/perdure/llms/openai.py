@@ -174,7 +174,8 @@ def _refusal(who: str, error: openai.APIStatusError) -> ProviderError:
         case openai.RateLimitError():
             return RateLimitError(f"The {who} was asked too often.", hint=_when_again(error))
         case _:
-            said = cast("Any", error.body).get("message") if isinstance(error.body, Mapping) else error.body
+            body = cast("object", error.body)
+            said = cast("Mapping[str, object]", body).get("message") if isinstance(body, Mapping) else body
             text = f"The {who} answered {error.status_code}: {shorten(str(said or error.message), 200)}"
             if error.status_code >= SERVER_ERROR:
                 return ProviderUnavailableError(text, hint="Try again later.")

@@ -6,8 +6,9 @@ import numpy as np
 
 from perdure.errors import ProviderOutputError
 from perdure.protocols import Reranker
-from perdure.runtime.foreign import answering
+from perdure.runtime.foreign import answering, awaitable
 from perdure.runtime.limits import Pool
+from perdure.runtime.numbers import as_numbers
 
 
 class GuardedReranker:
@@ -15,6 +16,7 @@ class GuardedReranker:
 
     def __init__(self, reranker: Reranker, pool: Pool) -> None:
         self._reranker = reranker
+        self._who = f"reranker {reranker.name}"
         self._pool = pool
 
     @property
@@ -26,8 +28,8 @@ class GuardedReranker:
         """Load the model, where it wants that before it is used."""
         prepare = getattr(self._reranker, "prepare", None)
         if prepare is not None:
-            with answering(f"reranker {self.name}"):
-                await prepare()
+            with answering(self._who):
+                await awaitable(prepare(), "prepare", self._who)
 
     async def rerank(self, query: str, texts: Sequence[str]) -> Sequence[float]:
         """Return a score for each text. Raises ProviderTimeoutError, ProviderOutputError or ProviderError."""
@@ -35,14 +37,14 @@ class GuardedReranker:
             return []
 
         async def asked() -> object:
-            with answering(f"reranker {self.name}"):
-                return await self._reranker.rerank(query, list(texts))
+            with answering(self._who):
+                return await awaitable(self._reranker.rerank(query, list(texts)), "rerank", self._who)
 
         return self._checked(await self._pool.run(asked, provider=self.name), len(texts))
 
     def _checked(self, answer: object, count: int) -> Sequence[float]:
         try:
-            scores = np.asarray(answer, dtype=np.float64)
+            scores = as_numbers(answer, np.float64)
         except (TypeError, ValueError) as error:
             raise self._unusable(f"{type(answer).__name__}, which is no list of numbers") from error
         if scores.shape != (count,):

@@ -1,8 +1,20 @@
 """Where code that is not ours is called: a model's library, a user's own function."""
 
+from collections.abc import Awaitable
+from inspect import isawaitable
 from types import TracebackType
 
-from perdure.errors import PerdureError, ProviderError, shorten
+from perdure.errors import ConfigError, PerdureError, ProviderError, shorten
+
+
+def awaitable(answer: object, method: str, who: str) -> Awaitable[object]:
+    """Return what a method has returned, for awaiting. Raises ConfigError when that cannot be."""
+    if isawaitable(answer):
+        return answer
+    raise ConfigError(
+        f"{method}() of the {who} does not await: it returned {type(answer).__name__}.",
+        hint=f"Write `async def {method}`, and let what blocks run in a thread (asyncio.to_thread).",
+    )
 
 
 class answering:  # noqa: N801  a context manager, called as a function would be
