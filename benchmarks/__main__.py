@@ -2,6 +2,7 @@
 
 from benchmarks import (
     accept,
+    chat,
     conversation,
     drain,
     journal,
@@ -18,5 +19,6 @@ from benchmarks import (
 from benchmarks.cli import main
 
 if __name__ == "__main__":
-    parts = (drain, waits, accept, turn, conversation, journal, stalls, replay, outage, search, pipeline, memory, sync)
+    writing = (drain, waits, accept, turn, conversation, journal, stalls, replay, outage)
+    parts = (*writing, search, pipeline, memory, sync, chat)
     main(__doc__, [part.measure for part in parts])

@@ -54,7 +54,11 @@ def main(description: str | None, measures: Sequence[Measure], *, needs_server: 
     with server(needed=needs_server or options.neo4j) as (address, name):
         measured_on = machine(name, load_before)
         run = Run(options.quick, address, options.neo4j, options.picture)
-        figures = [figure for measure in measures for figure in in_its_own_process(measure, run)]
+        figures: list[Figure] = []
+        for place, measure in enumerate(measures, 1):
+            if len(measures) > 1:
+                progress(f"[{place} of {len(measures)}] {measure.__module__.rpartition('.')[2]}")
+            figures += in_its_own_process(measure, run)
     report(figures, measured_on, options.json)
 
 

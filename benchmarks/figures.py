@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from math import ceil
 from pathlib import Path
+from textwrap import fill, wrap
 from typing import Any, TypeVar
 
 import perdure
@@ -21,6 +22,8 @@ from perdure.journal.sqlite.place import VOLATILE, file_system
 T = TypeVar("T")
 HEADINGS = ("", "Perdure", "beside it", "ratio", "target", "")
 PACKAGES = ("kglite", "numpy", "wordllama", "neo4j", "neo4j-rust-ext", "neo4j-agent-memory", "mem0ai", "qdrant-client")
+WIDE = 1000
+"""Columns of what is no terminal."""
 BUSY = 0.3
 """Load per core from which the figures are worth little."""
 
@@ -146,12 +149,27 @@ def rotated(arms: Sequence[T], turn: int) -> list[T]:
     return [*arms[first:], *arms[:first]]
 
 
-def table(figures: Sequence[Figure]) -> str:
-    """Return the figures as aligned columns."""
+def table(figures: Sequence[Figure], width: int) -> str:
+    """Return the figures as aligned columns, or where these are wider than `width` as a few lines each."""
     rows = [HEADINGS, *(figure.cells() for figure in figures)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    if max(map(len, lines)) > width:
+        return "\n".join(line for figure in figures for line in stacked(figure, width))
     return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
+
+
+def stacked(figure: Figure, width: int) -> list[str]:
+    """Return a figure as lines: its name and verdict, then the rest, broken between two values where that fits."""
+    name, ours, other, ratio, target, verdict = figure.cells()
+    values = [ours and f"Perdure {ours}", other, ratio and f"= {ratio}", target and f"(target {target})"]
+    lines = [f"{name}  {verdict}".rstrip()]
+    for text in filter(None, values):
+        if len(lines) > 1 and len(lines[-1]) + len(text) + 3 <= width:
+            lines[-1] += f"   {text}"
+        else:
+            lines += wrap(text, width, initial_indent="    ", subsequent_indent="    ")
+    return lines
 
 
 def machine(server: str, load_before: float | None) -> dict[str, str]:
@@ -203,11 +221,13 @@ def installed(package: str) -> str | None:
 
 def report(figures: Sequence[Figure], measured_on: dict[str, str], path: Path | None) -> None:
     """Print the machine and the table; write both to a file as JSON where one is asked for."""
+    width = os.get_terminal_size().columns if sys.stdout.isatty() else WIDE
     for name, text in measured_on.items():
-        print(f"{name:8}  {text}")
+        print(fill(text, width, initial_indent=f"{name:8}  ", subsequent_indent=" " * 10))
     print()
-    print(table(figures))
-    print("\nMedians of rounds that take turns (lowest to highest). A ratio is taken within each round.")
+    print(table(figures, width))
+    print()
+    print(fill("Medians of rounds that take turns (lowest to highest). A ratio is taken within each round.", width))
     if path is not None:
         content = {"measured_on": measured_on, "figures": [figure.as_json() for figure in figures]}
         path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
