@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Future
+from contextlib import suppress
 from contextvars import copy_context
+from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread, current_thread
 from typing import Any, NamedTuple, TypeVar
@@ -16,7 +17,7 @@ IDLE_SECONDS = 10.0
 
 class _Job(NamedTuple):
     work: Callable[[], Any]
-    answer: Future[Any]
+    answer: asyncio.Future[Any]
 
 
 class Threads:
@@ -35,8 +36,9 @@ class Threads:
         self._lock = Lock()
         self._jobs = SimpleQueue[_Job | None]()
         self._threads = set[Thread]()
-        self._unfinished = set[Future[Any]]()
-        self._running = set[Future[Any]]()
+        self._unfinished = set[_Job]()
+        self._running = set[_Job]()
+        self._drained: asyncio.Future[None] | None = None
         self._closed = False
 
     @property
@@ -54,12 +56,15 @@ class Threads:
         """How many threads there are; never more than `count`."""
         return len(self._threads)
 
+    def begin(self, function: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+        """Have `function(*args)` run, and return the future of what comes of it. Raises ClosedError after close."""
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._submit(_Job(partial(copy_context().run, function, *args), answer))
+        return answer
+
     async def run(self, function: Callable[..., T], *args: Any) -> T:
         """Return what `function(*args)` returns, or raise what it raises. Raises ClosedError after close."""
-        answer = Future[T]()
-        context = copy_context()
-        self._submit(_Job(lambda: context.run(function, *args), answer))
-        return await asyncio.wrap_future(answer)
+        return await self.begin(function, *args)
 
     async def close(self, timeout: float | None = None) -> int:  # noqa: ASYNC109  its caller has a deadline for it all
         """Let what runs and waits end, for at most `timeout` seconds, and return how many functions still run.
@@ -71,13 +76,13 @@ class Threads:
                 self._closed = True
                 for _ in self._threads:
                     self._jobs.put(None)
-            left = [asyncio.wrap_future(answer) for answer in self._unfinished if not answer.done()]
-        if left:
-            await asyncio.wait(left, timeout=timeout)
+            if self._unfinished and self._drained is None:
+                self._drained = asyncio.get_running_loop().create_future()
+        if self._drained is not None:
+            await asyncio.wait([self._drained], timeout=timeout)
         with self._lock:
-            for answer in self._unfinished - self._running:
-                if not answer.done():
-                    answer.set_exception(self._refusal())
+            for job in self._unfinished - self._running:
+                _tell(job.answer, None, self._refusal())
             self._unfinished &= self._running
         return self.running
 
@@ -85,7 +90,7 @@ class Threads:
         with self._lock:
             if self._closed:
                 raise self._refusal()
-            self._unfinished.add(job.answer)
+            self._unfinished.add(job)
             self._jobs.put(job)
             if len(self._threads) < min(self.count, len(self._unfinished)):
                 thread = Thread(target=self._work, name=f"perdure {self.kind}", daemon=True)
@@ -103,29 +108,32 @@ class Threads:
             job = None
         if job is None:
             return not self._leave()
-        if self._begin(job):
+        if self._begins(job):
             try:
                 result = job.work()
             except BaseException as error:  # noqa: BLE001  whatever it is, it is the caller's
                 self._end(job)
-                job.answer.set_exception(_carriable(error))
+                _tell(job.answer, None, _carriable(error))
             else:
                 self._end(job)
-                job.answer.set_result(result)
+                _tell(job.answer, result)
         return True
 
-    def _begin(self, job: _Job) -> bool:
+    def _begins(self, job: _Job) -> bool:
+        """Return whether a job is to be done: it was not given up while it waited."""
         with self._lock:
-            if job.answer.done() or not job.answer.set_running_or_notify_cancel():
-                self._unfinished.discard(job.answer)
-                return False
-            self._running.add(job.answer)
-            return True
+            if job in self._unfinished and not job.answer.done():
+                self._running.add(job)
+                return True
+        self._end(job)
+        return False
 
     def _end(self, job: _Job) -> None:
         with self._lock:
-            self._running.discard(job.answer)
-            self._unfinished.discard(job.answer)
+            self._running.discard(job)
+            self._unfinished.discard(job)
+            if self._drained is not None and not self._unfinished:
+                _tell(self._drained, None)
 
     def _leave(self) -> bool:
         with self._lock:
@@ -145,3 +153,18 @@ def _carriable(error: BaseException) -> BaseException:
     carried = RuntimeError("The function raised StopIteration.")
     carried.__cause__ = error
     return carried
+
+
+def _tell(answer: asyncio.Future[Any], result: Any, error: BaseException | None = None) -> None:
+    """Settle a future on its own event loop; where that is closed, nobody waits."""
+    with suppress(RuntimeError):
+        answer.get_loop().call_soon_threadsafe(_settle, answer, result, error)
+
+
+def _settle(answer: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    if answer.done():
+        return  # whoever waited has gone
+    if error is None:
+        answer.set_result(result)
+    else:
+        answer.set_exception(error)
