@@ -3,6 +3,9 @@
 import asyncio
 import logging
 import sqlite3
+import subprocess
+import sys
+from textwrap import dedent
 
 import numpy as np
 import pytest
@@ -15,7 +18,7 @@ from perdure.records import VectorQuery, VectorRecord
 from perdure.stores.sqlite_vectors import SqliteVectorStore, columns, corpus
 from perdure.stores.sqlite_vectors.analysis import Analyser
 from perdure.stores.sqlite_vectors.columns import Columns
-from perdure.stores.sqlite_vectors.scan import MANY, Scan
+from perdure.stores.sqlite_vectors.scan import MANY, cosines
 from perdure.stores.sqlite_vectors.words import Texts, Words
 from perdure.vectors import as_json
 
@@ -181,7 +184,7 @@ async def test_a_search_keeps_what_it_began_with(store):
     await store.delete("ann", ["b"])
     query = VectorQuery("ann", text="words")
     [words] = await asyncio.to_thread(lambda: Analyser().words(["words"]))
-    assert {hit.id for hit in before.search(query, None, words, Scan())} == {"a", "b"}
+    assert {hit.id for hit in before.search(query, None, words)} == {"a", "b"}
     assert {hit.id for hit in await store.search(query)} == {"c"}
 
 
@@ -259,8 +262,36 @@ def test_a_scan_that_is_shared_out_finds_what_one_core_finds():
     """M7: whatever the number of vectors."""
     generator = np.random.default_rng(7)
     vectors, vector = generator.random((MANY + 7, 8), dtype=np.float32), generator.random(8, dtype=np.float32)
-    scan = Scan()
-    assert np.array_equal(scan.cosines(vectors, vector), np.einsum("ij,j->i", vectors, vector))
-    assert np.array_equal(scan.cosines(vectors[:9], vector), np.einsum("ij,j->i", vectors[:9], vector))
-    scan.close()
-    scan.close()
+    assert np.array_equal(cosines(vectors, vector), np.einsum("ij,j->i", vectors, vector))
+    assert np.array_equal(cosines(vectors[:9], vector), np.einsum("ij,j->i", vectors[:9], vector))
+
+
+def test_a_large_search_may_come_when_the_main_thread_has_ended():
+    """A thread of the application's own goes on searching, as long as the process waits for it."""
+    program = """
+        import asyncio, threading
+        import numpy as np
+        from perdure.records import VectorQuery, VectorRecord
+        from perdure.stores.sqlite_vectors import SqliteVectorStore, scan
+
+        scan.MANY, scan.CORES = 2, 2
+        vector = np.ones(4, dtype=np.float32)
+
+        async def search():
+            store = SqliteVectorStore(None)
+            await store.connect(embedder="e", dimension=4)
+            records = [VectorRecord(owner="o", id=str(n), kind="memory", text="", vector=vector) for n in range(9)]
+            await store.upsert(records)
+            print(len(await store.search(VectorQuery("o", vector))))
+            await store.close()
+
+        def late():
+            threading.main_thread().join()
+            asyncio.run(search())
+
+        threading.Thread(target=late).start()
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", dedent(program)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stdout, done.stderr) == ("9\n", "")

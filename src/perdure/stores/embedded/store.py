@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import kglite
-from anyio import CapacityLimiter, to_thread
 
 from perdure.cypher import quote, write_clause
 from perdure.errors import (
@@ -26,6 +25,7 @@ from perdure.errors import (
 from perdure.records import Batch, LaneMark
 from perdure.runtime.home import uninterrupted
 from perdure.runtime.temporary import TemporaryFiles
+from perdure.runtime.threads import Threads
 from perdure.stores.embedded.dialect import decode_row, encode, translate
 from perdure.telemetry import STORES
 
@@ -33,6 +33,8 @@ T = TypeVar("T")
 
 FILE = "graph.kgl"
 READERS = 4
+SECONDS_TO_CLOSE = 10.0
+"""How long close waits for reads whose callers have gone."""
 UNKNOWN_PROPERTY = re.compile(
     r"Unknown property '(?P<property>.+?)' on (?P<label>.+?)\.(?: Did you mean|\s|$)", re.DOTALL
 )
@@ -63,9 +65,8 @@ class EmbeddedGraphStore:
         self._directory = None if directory is None else Path(directory)
         self._temporary: TemporaryFiles | None = None
         self._session: kglite.Session | None = None
-        self._writer = asyncio.Lock()
-        self._readers = CapacityLimiter(READERS)
-        self._writers = CapacityLimiter(1)
+        self._turn = asyncio.Lock()
+        self._readers, self._writer = _threads()
 
     @property
     def name(self) -> str:
@@ -78,7 +79,7 @@ class EmbeddedGraphStore:
         Raises StoreUnavailableError when another process holds them, ConfigError when the directory cannot be used.
         """
         try:
-            await uninterrupted(to_thread.run_sync(self._open, limiter=self._writers))
+            await uninterrupted(self._writer.begin(self._open))
         except BaseException:
             await self.close()
             raise
@@ -99,8 +100,12 @@ class EmbeddedGraphStore:
         """Write a checkpoint and let go of the files. Safe to call twice."""
         session, self._session = self._session, None
         if session is not None:
-            async with self._writer:
-                await uninterrupted(to_thread.run_sync(self._shut, session, limiter=self._writers))
+            readers, writer = self._readers, self._writer
+            await readers.close(SECONDS_TO_CLOSE)
+            async with self._turn:
+                await uninterrupted(writer.begin(self._shut, session))
+            await writer.close()
+            self._readers, self._writer = _threads()
 
     def _shut(self, session: kglite.Session) -> None:
         if self._temporary is None:
@@ -113,7 +118,7 @@ class EmbeddedGraphStore:
         """Run a statement on a snapshot of what is committed; raises InputError when it writes."""
         session = self._opened()
         try:
-            return await to_thread.run_sync(_read, session, statement, parameters, limiter=self._readers)
+            return await self._readers.run(_read, session, statement, parameters)
         except StatementRejectedError as error:
             if write_clause(statement):
                 raise InputError(READ_ONLY, hint=READ_ONLY_HINT) from error
@@ -138,13 +143,18 @@ class EmbeddedGraphStore:
         await self.write(FORGET, {"lanes": list(lanes)})
 
     async def _write(self, work: Callable[[], T]) -> T:
-        async with self._writer:
-            return await uninterrupted(to_thread.run_sync(work, limiter=self._writers))
+        async with self._turn:
+            return await uninterrupted(self._writer.begin(work))
 
     def _opened(self) -> kglite.Session:
         if self._session is None:
             raise ClosedError(f"{self.name} is not open.")
         return self._session
+
+
+def _threads() -> tuple[Threads, Threads]:
+    """Return those that read, and the one that writes."""
+    return Threads("graph", READERS), Threads("graph", 1)
 
 
 class UnknownPropertyError(Exception):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from perdure.records import VectorHit, VectorQuery
 from perdure.stores.sqlite_vectors.analysis import Hashes
 from perdure.stores.sqlite_vectors.columns import Columns, Mask
-from perdure.stores.sqlite_vectors.scan import Scan
+from perdure.stores.sqlite_vectors.scan import cosines
 from perdure.stores.sqlite_vectors.words import Texts, Words
 from perdure.vectors import KINDS, NARROWING, Vector
 
@@ -54,14 +54,14 @@ class Snapshot:
     words: Words
     columns: Columns
 
-    def search(self, query: VectorQuery, vector: Vector | None, words: Hashes, scan: Scan) -> list[VectorHit]:
+    def search(self, query: VectorQuery, vector: Vector | None, words: Hashes) -> list[VectorHit]:
         """Return the best by meaning and the best by words among what the query leaves."""
         left = self._left(query)
         fits = self.words.scores(words) if len(words) else np.zeros(self.count, dtype=np.float32)
         by_words = best(fits, left & (fits > 0), query.limit)
         if vector is None:
             return self._hits(by_words, np.zeros(len(by_words), dtype=np.float32), fits, by_words)
-        by_meaning = best(self._cosines(vector, left, scan), left & self.meaning, query.limit)
+        by_meaning = best(self._cosines(vector, left), left & self.meaning, query.limit)
         found = np.union1d(by_meaning, by_words)
         return self._hits(found, self.vectors[found] @ vector, fits, by_words)
 
@@ -89,12 +89,12 @@ class Snapshot:
                 left = left & (self.narrowing[:, column] == self.names.get(value, -1))
         return left & self.columns.mask(query.filter, self.metadata, self.count)
 
-    def _cosines(self, vector: Vector, left: Mask, scan: Scan) -> Vector:
+    def _cosines(self, vector: Vector, left: Mask) -> Vector:
         if np.count_nonzero(left) * SPARSE > self.count:
-            return scan.cosines(self.vectors, vector)
-        cosines = np.zeros(self.count, dtype=np.float32)
-        cosines[left] = scan.cosines(self.vectors[left], vector)
-        return cosines
+            return cosines(self.vectors, vector)
+        found = np.zeros(self.count, dtype=np.float32)
+        found[left] = cosines(self.vectors[left], vector)
+        return found
 
 
 def best(scores: Vector, among: Mask, limit: int) -> NDArray[np.intp]:

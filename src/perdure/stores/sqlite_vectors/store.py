@@ -10,19 +10,17 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from anyio import CapacityLimiter, to_thread
-
 from perdure.errors import ClosedError
 from perdure.records import Revision, VectorHit, VectorKind, VectorQuery, VectorRecord
 from perdure.runtime.home import uninterrupted
 from perdure.runtime.limits import Pool
 from perdure.runtime.microbatch import Microbatch
 from perdure.runtime.temporary import TemporaryFiles
+from perdure.runtime.threads import Threads
 from perdure.stores.sqlite_vectors.analysis import Analyser, Hashes
 from perdure.stores.sqlite_vectors.cache import Cache, Change
 from perdure.stores.sqlite_vectors.corpus import Corpus, Row
 from perdure.stores.sqlite_vectors.file import File, row_of
-from perdure.stores.sqlite_vectors.scan import Scan
 from perdure.telemetry import STORES
 from perdure.vectors import (
     Vector,
@@ -39,6 +37,8 @@ _Put = tuple[list[VectorRecord], str | None]
 FILE = "vectors.db"
 READERS = 4
 PUTS_AT_ONCE = 64
+SECONDS_TO_CLOSE = 10.0
+"""How long close waits for searches whose callers have gone."""
 LONGEST_TEXT = 100_000
 LONGEST_QUESTION = 4000
 
@@ -58,8 +58,7 @@ class SqliteVectorStore:
         self._temporary: TemporaryFiles | None = None
         self._cache = Cache(self._load, max_memory_bytes)
         self._open: _Open | None = None
-        self._readers = CapacityLimiter(READERS)
-        self._writers = CapacityLimiter(1)
+        self._readers, self._writer = _threads()
         self._writing = Pool("store", 1, None)
         self._puts = Microbatch(self._put, self._writing, PUTS_AT_ONCE)
 
@@ -90,7 +89,10 @@ class SqliteVectorStore:
         """Let go of the file. Safe to call twice."""
         opened, self._open = self._open, None
         if opened is not None:
+            await self._readers.close(SECONDS_TO_CLOSE)
             await self._write(partial(self._shut, opened))
+            await self._writer.close()
+            self._readers, self._writer = _threads()
 
     def _shut(self, opened: "_Open") -> None:
         opened.close()
@@ -157,7 +159,7 @@ class SqliteVectorStore:
 
     def _search(self, opened: "_Open", query: VectorQuery, vector: Vector | None) -> list[VectorHit]:
         words: Hashes = opened.read.words([query.text[:LONGEST_QUESTION]])[0]
-        return self._cache.get(query.owner).snapshot.search(query, vector, words, opened.scan)
+        return self._cache.get(query.owner).snapshot.search(query, vector, words)
 
     async def count(self, owner: str | None = None) -> int:
         """Return how many records there are, of one owner or of all."""
@@ -188,10 +190,15 @@ class SqliteVectorStore:
         return await self._writing.run(lambda: self._in_thread(work))
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await uninterrupted(to_thread.run_sync(work, limiter=self._writers))
+        return await uninterrupted(self._writer.begin(work))
 
     async def _read(self, work: Callable[[], T]) -> T:
-        return await to_thread.run_sync(work, limiter=self._readers)
+        return await self._readers.run(work)
+
+
+def _threads() -> tuple[Threads, Threads]:
+    """Return those that read, and the one that writes."""
+    return Threads("vectors", READERS), Threads("vectors", 1)
 
 
 class _Open:
@@ -202,10 +209,8 @@ class _Open:
         self.dimension = dimension
         self.written = Analyser()
         self.read = Analyser()
-        self.scan = Scan()
 
     def close(self) -> None:
         self.written.close()
         self.read.close()
-        self.scan.close()
         self.file.close()
