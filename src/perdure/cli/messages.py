@@ -124,7 +124,7 @@ def report_sessions(shown: Sequence[Session], scope: ScopeIds, *, more: bool) ->
     """Print a list of sessions."""
     if not shown:
         screen.say(f"There are no sessions of {whose(scope)}.")
-        screen.say("What Memory keeps has none: perdure search finds it." if scope else f"Say whose: {WHOSE}.")
+        screen.say("Memories have none: perdure search finds them." if scope else f"Say whose: {WHOSE}.")
         return
     rows = [(screen.minute(each.created_at), screen.minute(each.updated_at), each.session_id) for each in shown]
     screen.show(screen.table(("begun", "latest message", "session"), rows))
