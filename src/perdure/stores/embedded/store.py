@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -44,6 +44,10 @@ LOCK_MARK = (
     "SET k.epoch = CASE WHEN k.epoch > $epoch THEN k.epoch ELSE $epoch END RETURN k.seq AS done, k.epoch AS epoch"
 )
 MOVE_MARK = "MATCH (k:_JournalMark {id: $lane}) SET k.seq = $last"
+READ_MARK = "MATCH (k:_JournalMark {id: $lane}) RETURN k.seq AS done, k.epoch AS epoch"
+LANE, LAST = "_perdure_lane", "_perdure_last"
+MARKED = f"MATCH (k:_JournalMark {{id: ${LANE}}}) SET k.seq = ${LAST} WITH 1 AS _perdure_marked "
+"""What a statement stands behind that is a batch by itself."""
 NEW_MARK = "MERGE (k:_JournalMark {id: $lane}) ON CREATE SET k.seq = -1, k.epoch = 0"
 TAKE_OVER = (
     "MATCH (k:_JournalMark) WHERE k.id STARTS WITH $mine "
@@ -183,11 +187,28 @@ def _read_declaring(session: kglite.Session, statement: str, parameters: Mapping
 
 
 def _write(session: kglite.Session, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-    with transaction(session) as work:
-        return [decode_row(row) for row in run(work, statement, parameters)]
+    try:
+        rows = _execute(session, "", statement, parameters)
+    except UnknownPropertyError:
+        with transaction(session) as work:
+            rows = run(work, statement, parameters)
+    return [decode_row(row) for row in rows]
+
+
+def _execute(
+    session: kglite.Session, before: str, statement: str, parameters: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Run one statement, all of it or nothing, where the graph stands: a transaction would make a copy of it first."""
+    text, renamed = translate(statement)
+    with answered():
+        return session.execute(before + text, params=encode(parameters, renamed)).to_dicts()
 
 
 def _apply(session: kglite.Session, batch: Batch) -> int:
+    if len(batch.entries) == 1:
+        with suppress(StatementRejectedError, UnknownPropertyError):  # what is wrong with it, a transaction finds
+            if _apply_one(session, batch):
+                return 1
     with transaction(session) as work:
         mark = run(work, LOCK_MARK, {"lane": batch.lane, "epoch": batch.epoch})[0]
         if mark["epoch"] > batch.epoch:
@@ -197,6 +218,16 @@ def _apply(session: kglite.Session, batch: Batch) -> int:
                 run(work, entry.statement, entry.parameters, position)
         run(work, MOVE_MARK, {"lane": batch.lane, "last": max(mark["done"], batch.entries[-1].seq)})
     return len(batch.entries)
+
+
+def _apply_one(session: kglite.Session, batch: Batch) -> bool:
+    """Commit a batch of one as one statement with its mark, where that is the next of its lane; return whether."""
+    [entry] = batch.entries
+    marks = _read(session, READ_MARK, {"lane": batch.lane})
+    if not marks or marks[0]["epoch"] != batch.epoch or entry.seq <= marks[0]["done"]:
+        return False
+    _execute(session, MARKED, entry.statement, {**entry.parameters, LANE: batch.lane, LAST: entry.seq})
+    return True
 
 
 def _take_over(session: kglite.Session, mine: str, lanes: Sequence[str], epoch: int) -> list[LaneMark]:
