@@ -91,6 +91,23 @@ async def test_an_endless_producer_leaves_the_loop_to_others(store, buffered):
         assert ran.is_set()
 
 
+def turns_given(coroutine):
+    """Run a coroutine that gives way and waits for nothing else, and return how often it gave way."""
+    return sum(1 for _ in coroutine.__await__())
+
+
+async def test_a_long_turn_of_submits_ends_for_as_long_as_the_store_needs(store, buffered, monkeypatch):
+    """B2: others get one turn of the loop, and four while a batch is under way: its driver needs many."""
+    monkeypatch.setattr("perdure.writes.turn.SECONDS", 0.0)
+    store.hold()
+    async with buffered(linger_seconds=10.0, max_batch=2) as writer:
+        assert turns_given(writer.submit(NOTE, {"n": 1})) == 1
+        await writer.submit(NOTE, {"n": 2})
+        await store.arrived()
+        assert turns_given(writer.submit(NOTE, {"n": 3})) == 4
+        store.release()
+
+
 async def test_parameters_are_those_at_submit(store, buffered):
     """B30: what the caller changes after submit does not reach the store."""
     parameters = {"n": 1, "tags": ["a", {"deep": ["b"]}]}

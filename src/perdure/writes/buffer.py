@@ -244,7 +244,7 @@ class BufferedWriter:
         if receipt.state == "submitted":
             return await receipt.accepted()
         if self._turn.was_long():
-            await self._turn.end()
+            await self._turn.end(sending=any(drain.in_flight for drain in self._drains))
         return receipt
 
     def try_submit(

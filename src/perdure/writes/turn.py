@@ -4,8 +4,8 @@ import asyncio
 from time import monotonic
 
 SECONDS = 0.0005
-TURNS_FOR_OTHERS = 4
-"""After such a turn: a driver takes some twenty to read one answer, and the next batch waits for it."""
+TURNS_FOR_A_BATCH = 4
+"""After such a turn, while a batch is under way: a driver takes some twenty to read one answer, and the next waits."""
 
 
 class Turn:
@@ -25,7 +25,7 @@ class Turn:
     def _is_over(self) -> None:
         self._began = 0.0
 
-    async def end(self) -> None:
-        """Let others go on."""
-        for _ in range(TURNS_FOR_OTHERS):
+    async def end(self, *, sending: bool) -> None:
+        """Let others go on; for as long as the store's driver needs while it is `sending`."""
+        for _ in range(TURNS_FOR_A_BATCH if sending else 1):
             await asyncio.sleep(0)
