@@ -1,22 +1,50 @@
 """Values as JSON text and back, equal: what JSON does not have is marked by a tag."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from typing import Any, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from pydantic_core import to_json
+
 TAG = "$perdure"
 """The one key of a JSON object that stands for a value JSON does not have."""
 _MARKED = f'"{TAG}"'
-_NESTING = (dict, list)
+_UTC_TIME = re.compile(r'"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{6})?)Z"')
+"""As `to_json` writes a time in UTC: most are, and all that typed memory makes."""
+_JSON: Collection[type] = {str, int, float, bool, type(None)}
 
 
 def encode(value: Any) -> str:
     """Return values that passed `snapshot` as JSON; a tag marks what JSON does not have."""
-    text = _ENCODER.encode(value)
-    return _ENCODER.encode(_escaped(value)) if _MARKED in text and _uses_tag([value]) else text
+    text = to_json(value).decode()
+    times: list[object] = []
+    _gather([value], times)
+    parts = _UTC_TIME.split(text) if times else [text]
+    alike = len(parts) == 1 + 2 * len(times) and all(map(_is_plain_utc, times))  # or a text looks like a time
+    if _MARKED in text or not alike:
+        return _ENCODER.encode(_escaped(value))
+    parts[1::2] = [f'{{{_MARKED}:["datetime","{moment}",null,0,0]}}' for moment in parts[1::2]]
+    return "".join(parts)
+
+
+def _gather(values: Iterable[Any], times: list[object]) -> None:
+    """Add what JSON does not have."""
+    for item in values:
+        kind = cast("type[object]", type(item))
+        if kind is dict:
+            _gather(item.values(), times)
+        elif kind is list:
+            _gather(item, times)
+        elif kind not in _JSON:
+            times.append(item)
+
+
+def _is_plain_utc(item: object) -> bool:
+    return type(item) is datetime and item.tzinfo is UTC and not item.fold
 
 
 def decode(text: str) -> Any:
@@ -49,18 +77,6 @@ def _zone(value: datetime | time) -> tuple[str | None, int | None]:
         return None, 0
     name = getattr(value.tzinfo, "key", None) or getattr(value.tzinfo, "zone", None)
     return name, int(cast("timedelta", value.utcoffset()).total_seconds() // 60)
-
-
-def _uses_tag(value: Any) -> bool:
-    """Return whether a map among these uses the tag as a key of its own."""
-    if isinstance(value, dict):
-        if TAG in value:
-            return True
-        value = cast("dict[str, Any]", value).values()
-    for item in value:  # noqa: SIM110  any() takes twice as long, and each write with a time in it comes here
-        if isinstance(item, _NESTING) and _uses_tag(item):
-            return True
-    return False
 
 
 def _escaped(value: Any) -> Any:

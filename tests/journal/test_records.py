@@ -81,6 +81,8 @@ def same_zone(one, other):
 @given(PARAMETERS)
 @example({TAG: ["datetime", "2026-01-01T00:00:00", None, None, 0]})
 @example({"a": [{TAG: {TAG: ["map", []]}}], TAG: date(2026, 1, 1)})
+@example({"now": datetime(2026, 1, 1, tzinfo=UTC), "said": "2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z": [None]})
+@example({"now": [datetime(2026, 1, 1, 0, 0, 0, 10, tzinfo=UTC)] * 2, "day": date(2026, 1, 1)})
 @example({"negative zero": -0.0, "not a number": math.nan, "infinities": [math.inf, -math.inf], "least": 5e-324})
 @example(
     {
