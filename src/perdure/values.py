@@ -10,6 +10,8 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
+from pydantic_core import to_json
+
 from perdure.errors import InputError, StoreError, shorten
 
 MAX_DEPTH = 32
@@ -45,16 +47,12 @@ def snapshot(parameters: Mapping[str, Any] | None) -> tuple[dict[str, Any], int]
     return copy, size - OVERHEAD
 
 
-def size_of(values: dict[str, Any] | list[Any]) -> int:
-    """Return the size in bytes of values that `snapshot` would take; raises UnicodeEncodeError for what is no text."""
-    named = isinstance(values, dict)
-    size = OVERHEAD * len(values) + (len("".join(values).encode()) if named else 0)
-    for value in values.values() if named else values:
-        if isinstance(value, str):
-            size += len(value) if value.isascii() else len(value.encode())
-        elif isinstance(value, dict | list):
-            size += size_of(cast("dict[str, Any] | list[Any]", value))
-    return size
+def size_of(parameters: dict[str, Any]) -> int:
+    """Return the size in bytes of parameters that `snapshot` would take, as JSON.
+
+    Raises ValueError for half of a surrogate pair.
+    """
+    return len(to_json(parameters))
 
 
 def _copy(value: Any, path: tuple[str | int, ...], depth: int) -> tuple[Any, int]:  # noqa: PLR0911  one line a kind of value

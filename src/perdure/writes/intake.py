@@ -42,7 +42,7 @@ def own(statement: str, parameters: dict[str, Any], key: str, max_bytes: int) ->
     """
     try:
         size = size_of(parameters)
-    except UnicodeEncodeError:
+    except ValueError:
         bind(statement, parameters)  # which says where it is
         raise
     return Write(statement, parameters, key, _fitting(len(statement) + size, max_bytes))
