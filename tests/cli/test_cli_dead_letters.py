@@ -98,8 +98,8 @@ def test_a_dead_letter_can_be_dropped(perdure, look, killed_agent):
     assert numbers(look) == []
 
 
-@pytest.mark.parametrize(("answer", "left"), [("n\n", 1), ("y\n", 0)])
-def test_a_person_is_asked_before_all_are_dropped(look, killed_agent, answer, left):
+@pytest.mark.parametrize(("answer", "code"), [("n\n", 1), ("y\n", 0), ("\x04", 130)], ids=["no", "yes", "Ctrl-D"])
+def test_a_person_is_asked_before_all_are_dropped(look, killed_agent, answer, code):
     """J11: what is dropped is gone for good."""
     killed_agent(failing=1)
     ours, theirs = pty.openpty()
@@ -109,8 +109,9 @@ def test_a_person_is_asked_before_all_are_dropped(look, killed_agent, answer, le
     os.close(ours)
     os.close(theirs)
     assert "Drop all 1 dead letter for good?" in done.stderr
-    assert done.returncode == left
-    assert len(numbers(look)) == left
+    assert done.returncode == code
+    assert ("Nothing was dropped." in done.stderr) is bool(code)
+    assert len(numbers(look)) == bool(code)
 
 
 @pytest.mark.parametrize("verb", ["show", "redrive", "drop"])

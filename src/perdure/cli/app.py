@@ -61,7 +61,7 @@ def run(arguments: Sequence[str]) -> int:
     as_json = "--json" in arguments[: arguments.index("--") if "--" in arguments else None]
     try:
         return ended(program(), arguments)
-    except (Interrupted, KeyboardInterrupt, typer.Abort) as ending:
+    except (Interrupted, KeyboardInterrupt) as ending:
         complain(f"perdure: Interrupted. {ending}".rstrip())
         return INTERRUPTED
     except PerdureError as error:

@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from perdure import __version__
 from perdure.cli import screen
-from perdure.cli.options import named, root_of, without_journal
+from perdure.cli.options import named, without_journal
 from perdure.client import MemoryClient
 from perdure.errors import PerdureError, StoreUnavailableError
 from perdure.graph import schema
@@ -17,7 +17,7 @@ from perdure.journal.sqlite.inspection import JournalState
 from perdure.protocols import GraphStore
 from perdure.providers import Providers
 from perdure.settings import PREFIX, MemorySettings
-from perdure.wiring import graph_store, root
+from perdure.wiring import graph_store, journals, root
 
 PARTS = ("kglite", "numpy", "pydantic", "tokenizers")
 EXTRAS = {
@@ -108,7 +108,7 @@ def disk(settings: MemorySettings) -> list[Finding]:
 
 def journals_of(settings: MemorySettings) -> list[Finding]:
     """Look at each journal."""
-    where = root_of(settings)
+    where = journals(settings)
     try:
         states = [inspection.look(directory) for directory in inspection.journals(where)]
     except OSError as error:

@@ -13,16 +13,18 @@ from rich.text import Text
 
 from perdure.cli import screen
 from perdure.cli.clients import unless_held, with_client
+from perdure.cli.endings import Interrupted
 from perdure.cli.options import AsJson, DataDir, Journal, Timeout, Uri, directory_of, settings_for, writing
 from perdure.cli.parsing import Program, whole
 from perdure.client import MemoryClient
-from perdure.errors import InputError, WriteFailed
+from perdure.errors import InputError, PerdureError, WriteFailed
 from perdure.journal.sqlite import SqliteJournal, inspection
 from perdure.journal.sqlite.inspection import Told
 from perdure.records import DeadLetter
 from perdure.writes import Receipt
 
 STATEMENT = 200
+NOTHING = "Nothing was dropped."
 
 Number = Annotated[int, typer.Argument(metavar="NUMBER", parser=whole("NUMBER", 0), help="The dead letter's number.")]
 Numbers = Annotated[
@@ -234,7 +236,12 @@ def ask(count: int) -> None:
     """Have a person confirm; raises what ends the program when nobody is there, or says no."""
     if not sys.stdin.isatty():
         raise InputError("Nobody is there to be asked: add --yes.")
-    typer.confirm(f"Drop all {screen.counted(count, 'dead letter')} for good?", abort=True, err=True)
+    try:
+        sure = typer.confirm(f"Drop all {screen.counted(count, 'dead letter')} for good?", err=True)
+    except typer.Abort:
+        raise Interrupted(NOTHING) from None
+    if not sure:
+        raise PerdureError(NOTHING)
 
 
 async def dropped(directory: Path, numbers: Sequence[int]) -> int:

@@ -171,24 +171,19 @@ def on_disk(settings: MemorySettings) -> None:
         raise ConfigError("'memory://' is gone with each process.", hint="Name another store: --data-dir, or --uri.")
 
 
-def root_of(settings: MemorySettings) -> Path:
-    """Return the directory of all journals."""
-    return journals(settings)
-
-
 def directory_of(settings: MemorySettings) -> Path:
     """Return the directory of the journal that the settings name; raises NotFoundError when there is none."""
-    root, name = root_of(settings), settings.memory.journal_name
-    known = [path.name for path in inspection.journals(root)]
+    where, name = journals(settings), settings.memory.journal_name
+    known = [path.name for path in inspection.journals(where)]
     if name == AUTO:
         known = [other for other in known if other.startswith(f"{AUTO}-")]
         name = known[0] if len(known) == 1 else AUTO
     if name in known:
-        return root / name
+        return where / name
     if name == AUTO and known:
         raise ConfigError(f"There are several journals of that name: {', '.join(known)}.", hint="Choose: --journal.")
     hint = f"There are {', '.join(known)}: choose with --journal." if known else "--data-dir names another place."
-    raise NotFoundError(f"There is no journal {name!r} in {str(root)!r}.", hint=hint)
+    raise NotFoundError(f"There is no journal {name!r} in {str(where)!r}.", hint=hint)
 
 
 def writing(settings: MemorySettings) -> MemorySettings:

@@ -197,7 +197,7 @@ def sheet(rows: Sequence[tuple[str, str | Text]]) -> Table:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows:
-        table.add_row(name, value if isinstance(value, Text) else Text(printable(value)))
+        table.add_row(name, value if isinstance(value, Text) else cell(value))
     return table
 
 

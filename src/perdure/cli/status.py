@@ -5,10 +5,11 @@ from typing import Any
 from rich.text import Text
 
 from perdure.cli import screen
-from perdure.cli.options import AsJson, DataDir, named, root_of, settings_for
+from perdure.cli.options import AsJson, DataDir, named, settings_for
 from perdure.cli.parsing import Program
 from perdure.journal.sqlite import inspection, place
 from perdure.journal.sqlite.inspection import JournalState
+from perdure.wiring import journals
 
 SURVIVES = {"os": "os: survives the end of the process", "disk": "disk: survives power loss too"}
 
@@ -21,7 +22,7 @@ def status(*, data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
     Also whether it is damaged, where nobody holds it. Works while another process writes, and disturbs nothing.
     """
-    root = root_of(settings_for(data_dir))
+    root = journals(settings_for(data_dir))
     with screen.progress("looking", quiet=as_json):
         states = [inspection.look(directory) for directory in inspection.journals(root)]
     aside = inspection.kept_aside(root)
