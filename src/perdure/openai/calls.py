@@ -30,7 +30,7 @@ class Calls:
     _whose: ScopeIds | None = None
     _latest: Turn | None = None
 
-    def about(self, params: dict[str, Any]) -> Self:
+    def about(self, params: Any) -> Self:
         """Return this resource for one call, and take out of `params` whose it is. Raises InputError for a bad id."""
         if self._whose is not None:
             return self

@@ -1,26 +1,25 @@
 """OpenAI and AsyncOpenAI: the official clients, with memory."""
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import openai
 
-from perdure.errors import ConfigError, shorten
+from perdure.errors import ConfigError
 from perdure.memory import Memory
 from perdure.openai.blocking import SyncRemembering
+from perdure.openai.options import TakesMemory, of_one_s_own
 from perdure.openai.remembering import Remembering
 from perdure.openai.resources import AsyncChat, AsyncResponses, Chat, Responses
-from perdure.openai.turns import Recalling
 from perdure.sync import SyncMemory
 
-# pyright: reportIncompatibleMethodOverride=false
-# pyright takes a cached_property for a method.
+# pyright: reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false
+# pyright takes a cached_property for a method; and the clients take more than the official ones.
 
-RECALL_SECONDS = 0.5
-RECALL_LIMIT = 10
+K = TypeVar("K")
 
 
-class AsyncOpenAI(openai.AsyncOpenAI):
+class AsyncOpenAI(TakesMemory[Memory, Remembering], openai.AsyncOpenAI):
     """The official asynchronous client, with memory.
 
     It takes what the official one takes, and a connected `memory`, which stays open; without one it opens a Memory of
@@ -33,20 +32,13 @@ class AsyncOpenAI(openai.AsyncOpenAI):
     connection and the memory.
     """
 
-    def __init__(
-        self,
-        *,
-        memory: Memory | Remembering | None = None,
-        recall_timeout: float = RECALL_SECONDS,
-        recall_limit: int = RECALL_LIMIT,
-        **options: Any,
-    ) -> None:
-        _check(memory, (Memory, Remembering), recall_timeout, recall_limit)
-        super().__init__(**options)
-        self.recalling = Recalling(recall_timeout, recall_limit)
-        """How memories are looked for; not for applications."""
-        self.remembering = memory if isinstance(memory, Remembering) else Remembering(memory)
-        """What asks and tells the memory; not for applications."""
+    if TYPE_CHECKING:
+        _made = openai.AsyncOpenAI.__init__
+        _copied = of_one_s_own(openai.AsyncOpenAI.copy)
+
+    def asking(self, memory: Any) -> Remembering:
+        """Return what asks and tells a Memory."""
+        return memory if isinstance(memory, Remembering) else Remembering(_of_kind(memory, Memory))
 
     @cached_property
     def chat(self) -> AsyncChat:
@@ -65,36 +57,20 @@ class AsyncOpenAI(openai.AsyncOpenAI):
         finally:
             await self.remembering.close()
 
-    if not TYPE_CHECKING:  # the official signature is the one to see
 
-        def copy(self, **options: Any) -> Self:
-            """Return a client with other options; what none is given for is as here, connection and memory too."""
-            ours = _taken(self, options)
-            return super().copy(**options, _extra_kwargs=ours)
-
-        with_options = copy
-
-
-class OpenAI(openai.OpenAI):
+class OpenAI(TakesMemory[SyncMemory, SyncRemembering], openai.OpenAI):
     """The official client, with memory: AsyncOpenAI for code that does not await.
 
     It takes what the official one takes, and a `memory`, a SyncMemory, which stays open; all else is as there.
     """
 
-    def __init__(
-        self,
-        *,
-        memory: SyncMemory | SyncRemembering | None = None,
-        recall_timeout: float = RECALL_SECONDS,
-        recall_limit: int = RECALL_LIMIT,
-        **options: Any,
-    ) -> None:
-        _check(memory, (SyncMemory, SyncRemembering), recall_timeout, recall_limit)
-        super().__init__(**options)
-        self.recalling = Recalling(recall_timeout, recall_limit)
-        """How memories are looked for; not for applications."""
-        self.remembering = memory if isinstance(memory, SyncRemembering) else SyncRemembering(memory)
-        """What asks and tells the memory; not for applications."""
+    if TYPE_CHECKING:
+        _made = openai.OpenAI.__init__
+        _copied = of_one_s_own(openai.OpenAI.copy)
+
+    def asking(self, memory: Any) -> SyncRemembering:
+        """Return what asks and tells a SyncMemory."""
+        return memory if isinstance(memory, SyncRemembering) else SyncRemembering(_of_kind(memory, SyncMemory))
 
     @cached_property
     def chat(self) -> Chat:
@@ -113,34 +89,11 @@ class OpenAI(openai.OpenAI):
         finally:
             self.remembering.close()
 
-    if not TYPE_CHECKING:  # the official signature is the one to see
 
-        def copy(self, **options: Any) -> Self:
-            """Return a client with other options; what none is given for is as here, connection and memory too."""
-            ours = _taken(self, options)
-            return super().copy(**options, _extra_kwargs=ours)
-
-        with_options = copy
-
-
-def _taken(client: AsyncOpenAI | OpenAI, options: dict[str, Any]) -> dict[str, Any]:
-    """Take what is Perdure's out of the options of a copy; what is not given, or None, is as the client has it."""
-    own = {
-        "memory": client.remembering,
-        "recall_timeout": client.recalling.seconds,
-        "recall_limit": client.recalling.limit,
-    }
-    given = {name: options.pop(name) for name in own if name in options}
-    return own | {name: value for name, value in given.items() if value is not None}
-
-
-def _check(memory: object, kinds: tuple[type, ...], timeout: object, limit: object) -> None:
-    if memory is not None and not isinstance(memory, kinds):
-        raise ConfigError(
-            f"memory should be a {kinds[0].__name__}, not {type(memory).__name__}.",
-            hint="OpenAI takes a SyncMemory, AsyncOpenAI a Memory.",
-        )
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout >= 0:
-        raise ConfigError(f"recall_timeout = {shorten(repr(timeout), 40)} should be a number of seconds.")
-    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
-        raise ConfigError(f"recall_limit = {shorten(repr(limit), 40)} should be a number, 0 or more.")
+def _of_kind(memory: object, kind: type[K]) -> K | None:
+    if memory is None or isinstance(memory, kind):
+        return memory
+    raise ConfigError(
+        f"memory should be a {kind.__name__}, not {type(memory).__name__}.",
+        hint="OpenAI takes a SyncMemory, AsyncOpenAI a Memory.",
+    )

@@ -1,19 +1,30 @@
 """What the methods take, for an editor: all that the official ones take, and whose memory a call is about."""
 
-from collections.abc import Mapping
+# pyright: reportIncompatibleVariableOverride=false
+# `parse` and `stream` take what `create` takes, but for a type where that takes the schema of one.
+
+from collections.abc import Iterable, Mapping
+from typing import Generic, Literal, Required
 
 from openai import NotGiven, Omit, Timeout
 from openai.types.chat.completion_create_params import (
     CompletionCreateParamsBase,
     CompletionCreateParamsNonStreaming,
     CompletionCreateParamsStreaming,
+    ResponseFormat,
 )
 from openai.types.responses.response_create_params import (
     ResponseCreateParamsBase,
     ResponseCreateParamsNonStreaming,
     ResponseCreateParamsStreaming,
 )
-from typing_extensions import TypedDict  # that of typing cannot be joined with the official ones before Python 3.12
+from openai.types.responses.tool_param import ParseableToolParam
+from typing_extensions import (
+    TypedDict,  # that of typing cannot be joined with the official ones before Python 3.12
+    TypeVar,  # as the official one it has a default: without a type, nothing is parsed
+)
+
+T = TypeVar("T", default=None)
 
 
 class Sent(TypedDict, total=False):
@@ -43,6 +54,18 @@ class ChatEither(CompletionCreateParamsBase, Sent):
     stream: bool
 
 
+class ChatParse(CompletionCreateParamsBase, Sent, Generic[T], total=False):
+    """A chat's completion whose answer has a type."""
+
+    response_format: type[T] | Omit
+
+
+class ChatEvents(CompletionCreateParamsBase, Sent, Generic[T], total=False):
+    """A chat's completion as a stream of typed events."""
+
+    response_format: ResponseFormat | type[T] | Omit
+
+
 class Respond(ResponseCreateParamsNonStreaming, Sent):
     """A response."""
 
@@ -55,3 +78,27 @@ class RespondEither(ResponseCreateParamsBase, Sent):
     """A response; `stream` says how."""
 
     stream: bool
+
+
+class RespondEvents(ResponseCreateParamsBase, Sent, Generic[T], total=False):
+    """A response as a stream of typed events."""
+
+    text_format: type[T] | Omit
+    tools: Iterable[ParseableToolParam]
+
+
+class RespondParse(RespondEvents[T], Generic[T], total=False):
+    """A response whose text has a type."""
+
+    parse_as: type[T] | None
+    """Not in the first versions of the official package."""
+    verbosity: Literal["low", "medium", "high"] | None
+
+
+class RespondResumed(Sent, Generic[T], total=False):
+    """The rest of a response that was begun before, as a stream of typed events."""
+
+    response_id: Required[str]
+    starting_after: int
+    text_format: type[T] | Omit
+    tools: Iterable[ParseableToolParam]

@@ -1,11 +1,8 @@
 """The official resources that talk, `chat.completions` and `responses`, with memory."""
 
 from functools import cached_property
-from typing import Any, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
-from openai import Omit, omit
-from openai.lib.streaming.chat import AsyncChatCompletionStreamManager, ChatCompletionStreamManager
-from openai.lib.streaming.responses import AsyncResponseStreamManager, ResponseStreamManager
 from openai.resources.chat import chat
 from openai.resources.chat.completions import completions
 from openai.resources.responses import responses
@@ -14,15 +11,26 @@ from openai.types.responses import ResponseStreamEvent
 
 from perdure.openai import params as taken
 from perdure.openai.answered import ChatAnswer, ResponseAnswer
-from perdure.openai.answers import ChatCompletion, ParsedChatCompletion, ParsedResponse, Response
+from perdure.openai.answers import (
+    AsyncChatStream,
+    AsyncResponseStream,
+    ChatCompletion,
+    ChatStream,
+    ParsedChatCompletion,
+    ParsedResponse,
+    Response,
+    ResponseStream,
+)
 from perdure.openai.asked import CHAT, RESPONSES
 from perdure.openai.calls import AsyncCalls, SyncCalls
+from perdure.openai.params import T
 from perdure.openai.streams import AsyncStream, AsyncStreamManager, Stream, StreamManager
 
 # pyright: reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false
 # The methods take more than the official ones, and name what they take in a TypedDict.
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from perdure.openai import raw
 
 
 class AsyncCompletions(AsyncCalls, completions.AsyncCompletions):
@@ -42,16 +50,20 @@ class AsyncCompletions(AsyncCalls, completions.AsyncCompletions):
         about: Any = super(AsyncCompletions, self.about(params))
         return await about.create(**params)
 
-    async def parse(self, *, response_format: type[T] | Omit = omit, **params: Any) -> ParsedChatCompletion[T]:
+    async def parse(self, **params: Unpack[taken.ChatParse[T]]) -> ParsedChatCompletion[T]:
         """Do that with an answer of a given type."""
         about: Any = super(AsyncCompletions, self.about(params))
-        return await about.parse(response_format=response_format, **params)
+        return await about.parse(**params)
 
-    def stream(self, **params: Any) -> AsyncChatCompletionStreamManager[Any]:
+    def stream(self, **params: Unpack[taken.ChatEvents[T]]) -> AsyncStreamManager[AsyncChatStream[T]]:
         """Do that with a stream of typed events."""
         about = self.about(params)
-        manager = super(AsyncCompletions, about).stream(**params)
-        return cast("AsyncChatCompletionStreamManager[Any]", AsyncStreamManager(manager, about.turn, about.settle))
+        official: Any = super(AsyncCompletions, about)
+        return AsyncStreamManager(official.stream(**params), about.turn, about.settle)
+
+    if TYPE_CHECKING:
+        with_raw_response: raw.AsyncRawCompletions
+        with_streaming_response: raw.AsyncStreamedCompletions
 
 
 class AsyncChat(chat.AsyncChat):
@@ -80,16 +92,24 @@ class AsyncResponses(AsyncCalls, responses.AsyncResponses):
         about: Any = super(AsyncResponses, self.about(params))
         return await about.create(**params)
 
-    async def parse(self, *, text_format: type[T] | Omit = omit, **params: Any) -> ParsedResponse[T]:
+    async def parse(self, **params: Unpack[taken.RespondParse[T]]) -> ParsedResponse[T]:
         """Do that with an answer of a given type."""
         about: Any = super(AsyncResponses, self.about(params))
-        return await about.parse(text_format=text_format, **params)
+        return await about.parse(**params)
 
-    def stream(self, **params: Any) -> AsyncResponseStreamManager[Any]:
+    @overload
+    def stream(self, **params: Unpack[taken.RespondEvents[T]]) -> AsyncStreamManager[AsyncResponseStream[T]]: ...
+    @overload
+    def stream(self, **params: Unpack[taken.RespondResumed[T]]) -> AsyncStreamManager[AsyncResponseStream[T]]: ...
+    def stream(self, **params: Any) -> AsyncStreamManager[AsyncResponseStream[Any]]:
         """Do that with a stream of typed events."""
         about = self.about(params)
-        manager = super(AsyncResponses, about).stream(**params)
-        return cast("AsyncResponseStreamManager[Any]", AsyncStreamManager(manager, about.turn, about.settle))
+        official: Any = super(AsyncResponses, about)
+        return AsyncStreamManager(official.stream(**params), about.turn, about.settle)
+
+    if TYPE_CHECKING:
+        with_raw_response: raw.AsyncRawResponses
+        with_streaming_response: raw.AsyncStreamedResponses
 
 
 class Completions(SyncCalls, completions.Completions):
@@ -109,16 +129,20 @@ class Completions(SyncCalls, completions.Completions):
         about: Any = super(Completions, self.about(params))
         return about.create(**params)
 
-    def parse(self, *, response_format: type[T] | Omit = omit, **params: Any) -> ParsedChatCompletion[T]:
+    def parse(self, **params: Unpack[taken.ChatParse[T]]) -> ParsedChatCompletion[T]:
         """Do that with an answer of a given type."""
         about: Any = super(Completions, self.about(params))
-        return about.parse(response_format=response_format, **params)
+        return about.parse(**params)
 
-    def stream(self, **params: Any) -> ChatCompletionStreamManager[Any]:
+    def stream(self, **params: Unpack[taken.ChatEvents[T]]) -> StreamManager[ChatStream[T]]:
         """Do that with a stream of typed events."""
         about = self.about(params)
-        manager = super(Completions, about).stream(**params)
-        return cast("ChatCompletionStreamManager[Any]", StreamManager(manager, about.turn, about.settle))
+        official: Any = super(Completions, about)
+        return StreamManager(official.stream(**params), about.turn, about.settle)
+
+    if TYPE_CHECKING:
+        with_raw_response: raw.RawCompletions
+        with_streaming_response: raw.StreamedCompletions
 
 
 class Chat(chat.Chat):
@@ -147,13 +171,21 @@ class Responses(SyncCalls, responses.Responses):
         about: Any = super(Responses, self.about(params))
         return about.create(**params)
 
-    def parse(self, *, text_format: type[T] | Omit = omit, **params: Any) -> ParsedResponse[T]:
+    def parse(self, **params: Unpack[taken.RespondParse[T]]) -> ParsedResponse[T]:
         """Do that with an answer of a given type."""
         about: Any = super(Responses, self.about(params))
-        return about.parse(text_format=text_format, **params)
+        return about.parse(**params)
 
-    def stream(self, **params: Any) -> ResponseStreamManager[Any]:
+    @overload
+    def stream(self, **params: Unpack[taken.RespondEvents[T]]) -> StreamManager[ResponseStream[T]]: ...
+    @overload
+    def stream(self, **params: Unpack[taken.RespondResumed[T]]) -> StreamManager[ResponseStream[T]]: ...
+    def stream(self, **params: Any) -> StreamManager[ResponseStream[Any]]:
         """Do that with a stream of typed events."""
         about = self.about(params)
-        manager = super(Responses, about).stream(**params)
-        return cast("ResponseStreamManager[Any]", StreamManager(manager, about.turn, about.settle))
+        official: Any = super(Responses, about)
+        return StreamManager(official.stream(**params), about.turn, about.settle)
+
+    if TYPE_CHECKING:
+        with_raw_response: raw.RawResponses
+        with_streaming_response: raw.StreamedResponses

@@ -82,7 +82,7 @@ class AsyncStream(openai.AsyncStream[T]):
             await self._settle(self._turn)
 
 
-class StreamManager(AbstractContextManager[Any]):
+class StreamManager(AbstractContextManager[T]):
     """What `stream` returns: the official manager of a stream, which gives the stream a `memory`."""
 
     def __init__(self, manager: AbstractContextManager[Any], turn: Callable[[], Turn], settle: Settle) -> None:
@@ -90,7 +90,7 @@ class StreamManager(AbstractContextManager[Any]):
         self._turn = turn
         self._settle = settle
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> T:
         stream = self._manager.__enter__()
         stream.memory = self._turn().memory
         return stream
@@ -104,7 +104,7 @@ class StreamManager(AbstractContextManager[Any]):
             self._settle(self._turn())
 
 
-class AsyncStreamManager(AbstractAsyncContextManager[Any]):
+class AsyncStreamManager(AbstractAsyncContextManager[T]):
     """What `stream` returns: the official manager of a stream, which gives the stream a `memory`."""
 
     def __init__(
@@ -114,7 +114,7 @@ class AsyncStreamManager(AbstractAsyncContextManager[Any]):
         self._turn = turn
         self._settle = settle
 
-    async def __aenter__(self) -> Any:
+    async def __aenter__(self) -> T:
         stream = await self._manager.__aenter__()
         stream.memory = self._turn().memory
         return stream
