@@ -201,7 +201,7 @@ async def test_a_pause_beyond_the_deadline_is_not_waited_for(api, in_a_header):
         llm="openai:gpt-x", openai={"base_url": api.url}, limits={"language_model_seconds": 30}, store="memory://"
     )
     async with Providers(settings) as providers:
-        with pytest.raises(RateLimitError, match=r"Try again in (59|60)[.0-9]* s\."):
+        with pytest.raises(RateLimitError, match=r"Try again in [0-9.]+ s\."):
             await providers.language_model.complete(ASK)
     assert len(api.requests) == 1
 
