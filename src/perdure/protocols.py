@@ -322,7 +322,8 @@ class VectorStore(Protocol):
         """Return the best `limit` records by meaning and the best `limit` by words, each record once.
 
         The owner and all that narrows hold for every hit, and there are `limit` by meaning whenever so many records
-        that mean something are left. Every hit has its `dense` score, whichever way it was found.
+        that mean something are left. Every hit has its `dense` score, whichever way it was found. A word is found in
+        any of its English forms, in either case, and inside texts of scripts that put no spaces.
         """
         ...
 
