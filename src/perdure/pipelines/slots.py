@@ -8,6 +8,7 @@ room for its words.
 
 import re
 from collections.abc import Callable
+from functools import cached_property
 from typing import NamedTuple
 
 LONGEST = 400
@@ -21,13 +22,26 @@ class Slot(NamedTuple):
     value: str
 
 
-class Pattern(NamedTuple):
-    """How something is said. The group `value` is the answer; `{what}` in the attribute stands for the group `what`."""
+class Pattern:
+    """How something is said. The group `value` is the answer; `{what}` in the attribute stands for the group `what`.
 
-    attribute: str
-    said: str
-    tidy: Callable[[str], str] = str
-    """Makes a value comparable, however it was said."""
+    `tidy` makes a value comparable, however it was said. The expressions for names take long to compile, so that is
+    done when first a sentence comes that says as much of anything.
+    """
+
+    def __init__(self, attribute: str, said: str, tidy: Callable[[str], str] = str) -> None:
+        self.attribute = attribute
+        self.tidy = tidy
+        self._said = said
+        self._of_anything = re.compile(said.replace(_PLACES, ".+").replace(_WORDS, ".+"), re.IGNORECASE)
+
+    @cached_property
+    def _exact(self) -> re.Pattern[str]:
+        return re.compile(self._said, re.IGNORECASE)
+
+    def match(self, sentence: str) -> re.Match[str] | None:
+        """Return what says it, if the whole sentence does."""
+        return self._exact.fullmatch(sentence) if self._of_anything.fullmatch(sentence) else None
 
 
 def _day(text: str) -> str:
@@ -143,11 +157,13 @@ _SPANISH = (
 
 # -- what may stand around them
 
-_ENGLISH_OPENING = (
+_OPENING = re.compile(
     r"(?:(?:(?:hi|hello|hey)(?: there)?|well|so|oh|actually|ok|okay|yes|yeah|no|fyi|btw|by the way|update|and|good news"
     r"|just so you know|for the record|as of (?:today|now)|(?:please )?(?:note|remember)(?: that)?|now|currently"
-    rf"|i(?: just)? wanted to (?:say|tell you|let you know)(?: that)?|last {_SPAN})[,:!]? )*"
+    rf"|i(?: just)? wanted to (?:say|tell you|let you know)(?: that)?|last {_SPAN})[,:!]? )*",
+    re.IGNORECASE,
 )
+"""What may open a sentence in English; in Spanish, "no" denies it."""
 _PLEASANTRY = re.compile(
     r"(?:hi|hello|hey|good (?:morning|afternoon|evening|day)|thanks|thank you|cheers|great|wow|yay|ok|okay|yes|no|well"
     r"|olá|oi|obrigad[oa]|hola|gracias|hallo|danke|bonjour|salut|merci|ciao|grazie"
@@ -158,23 +174,8 @@ _PLEASANTRY = re.compile(
 _NO_NAME = re.compile(
     r"(?:tomorrow|later|back|anytime|today|tonight|maybe|now|when|if|\w+day|crazy|old|i)\b", re.IGNORECASE
 )
-_LANGUAGES = (
-    (_ENGLISH_OPENING, _ENGLISH),
-    ("", _FRENCH),
-    ("", _GERMAN),
-    ("", _ITALIAN),
-    ("", _PORTUGUESE),
-    ("", _SPANISH),
-)
-"""What may open a sentence in a language ("no" opens one in English and denies it in Spanish), and its patterns.
-
-Attributes are the same in all, so that an answer in one takes the place of one in another.
-"""
-_COMPILED = tuple(
-    (pattern, re.compile(opening + pattern.said, re.IGNORECASE))
-    for opening, patterns in _LANGUAGES
-    for pattern in patterns
-)
+_ELSEWHERE = (*_FRENCH, *_GERMAN, *_ITALIAN, *_PORTUGUESE, *_SPANISH)
+"""Attributes are the same in all languages, so that an answer in one takes the place of one in another."""
 _BETWEEN_SENTENCES = re.compile(r"(?<=[.!?…])\s+|\n+")
 _QUESTION = re.compile(r"\?[!?\s]*\Z")
 _AROUND = re.compile(r"\A[^\w\"'>«“`]+|\W+\Z")
@@ -193,8 +194,10 @@ def slot_of(text: str) -> Slot | None:
 
 
 def _said_in(sentence: str) -> Slot | None:
-    for pattern, said in _COMPILED:
-        match = said.fullmatch(sentence)
+    opened = _OPENING.sub("", sentence, count=1)
+    tried = [*((pattern, opened) for pattern in _ENGLISH), *((pattern, sentence) for pattern in _ELSEWHERE)]
+    for pattern, said in tried:
+        match = pattern.match(said)
         if match and not _NO_NAME.match(match["value"]):
             what = (match.groupdict().get("what") or "").casefold().replace("color", "colour")
             value = pattern.tidy(match["value"].casefold())
