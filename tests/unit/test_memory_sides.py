@@ -212,3 +212,19 @@ async def test_a_slow_embedder_costs_its_own_call_only():
         with pytest.raises(Exception, match="embedder_seconds"):
             await slow
         assert [each.memory for each in (await memory.get_all(**ADA)).results] == ["quick"]
+
+
+async def test_what_is_added_and_updated_is_embedded_once():
+    """P3: nor when the index comes by, which it has when the memory is closed."""
+    asked = []
+
+    class Listening(FakeEmbedder):
+        async def embed(self, texts):
+            asked.extend(texts)
+            return await super().embed(texts)
+
+    async with Memory(MemorySettings(store="memory://", embedder=Listening())) as memory:
+        await memory.client.graph.index.caught_up("")
+        [made] = (await memory.add("I like tea", user_id="ada")).results
+        await memory.update(made.id, "I like coffee", user_id="ada")
+    assert asked == ["I like tea", "I like coffee"]

@@ -124,18 +124,25 @@ class Memories:
         rows = await take(self._graph, self._graph.identity, held, limit)
         return [(_scope(row), row["public_id"], row["said"]) for row in rows]
 
-    async def remember(
-        self, whose: Scope, written: Sequence[Written], facts: Sequence[Fact], revision: str, accepted: Accepted | None
-    ) -> Receipt:
+    async def change(self, whose: Scope, written: Written, revision: str) -> Receipt:
+        """Queue a change of one memory, which the caller makes findable; return when it is accepted."""
+        return await self.remember(whose, [written], [], revision, None, follow=False)
+
+    async def remember(  # noqa: PLR0913  all that is one write
+        self, whose: Scope, written: Sequence[Written], facts: Sequence[Fact], revision: str,
+        accepted: Accepted | None, *, follow: bool = True,
+    ) -> Receipt:  # fmt: skip
         """Queue all of this, to be in the graph as a whole or not at all; return when it is accepted.
 
-        What is `accepted` is kept only if it is still to be remembered.
+        What is `accepted` is kept only if it is still to be remembered. New memories the caller makes findable, and
+        the index does the rest: changed ones and facts.
         """
         speakers = {each.record.name for each in written if each.changes is None and each.record.name}
         return await self._graph.queue(
             whose,
             TEXTS["remember"],
             lane=lane_of(whose),
+            follow=follow,
             added=[_added_row(whose, each) for each in written if each.changes is None],
             changed=[_changed_row(whose, each, each.changes) for each in written if each.changes is not None],
             facts=[_fact_row(whose, fact) for fact in facts],

@@ -193,10 +193,13 @@ class Graph:
         await self.queue(scope, statement, lane=lane, **parameters)
         return None
 
-    async def queue(self, scope: Scope, statement: str, *, lane: str, **parameters: Any) -> Receipt:
+    async def queue(
+        self, scope: Scope, statement: str, *, lane: str, follow: bool = True, **parameters: Any
+    ) -> Receipt:
         """Queue a statement behind its lane, and return the receipt when it is accepted.
 
-        Its parameters are not copied: they are checked already, and nobody changes them any more.
+        Its parameters are not copied: they are checked already, and nobody changes them any more. The index does not
+        `follow` what the caller makes findable itself.
         """
         given = _named(scope, statement, {"loud": True, **parameters})
         try:
@@ -205,7 +208,8 @@ class Graph:
             self._unheard += 1  # it may be accepted all the same, without a receipt to wait for
             raise
         self._remember(scope.owner, lane, receipt)
-        self.index.follow(scope.owner, statement, given, receipt)
+        if follow:
+            self.index.follow(scope.owner, statement, given, receipt)
         return receipt
 
     def recorded(self, made: R) -> R:

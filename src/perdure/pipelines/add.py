@@ -158,11 +158,19 @@ class Adding:
         """
         [vector] = await self._index.embedder.embed([text_of(written.record)])
         revision = ids.uuid7()
-        receipt = await self._memories.remember(whose, [written], [], revision, None)
-        graph = await self._graph_side(receipt, monotonic())
-        if graph.error is not None:
-            raise graph.error
-        await self._vector_side([_findable(whose, written, revision, vector)])
+        receipt = await self._memories.change(whose, written, revision)
+        states = {whose.key(written.record.id): revision}
+        found = False
+        try:
+            graph = await self._graph_side(receipt, monotonic())
+            if graph.error is not None:
+                raise graph.error
+            found = (await self._vector_side([_findable(whose, written, revision, vector)])).stored
+        finally:
+            if found:
+                self._index.is_put("memory", states)
+            else:
+                self._index.follow_records(whose.owner, "memory", states, receipt)
 
     async def _write(
         self, whose: Scope, planned: Plan, vectors: "NDArray[float32]", claims: Sequence[Claim],
