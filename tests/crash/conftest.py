@@ -2,9 +2,11 @@
 
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rounds import Verdict
@@ -14,39 +16,45 @@ from tests.integration.breakable import Graph, looking_at
 # A driver that is cancelled while it connects leaves the socket to the garbage collector, which says so.
 DRIVERS_SOCKET = "ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"
 HERE = Path(__file__).parent
-VERDICTS = pytest.StashKey[dict[str, Verdict]]()
 CONTROL = "control"
-COUNTS = pytest.StashKey[dict[str, Counter[str]]]()
-NOTES = pytest.StashKey[list[str]]()
-
-
-def pytest_configure(config):
-    config.stash[VERDICTS] = defaultdict(Verdict)
-    config.stash[COUNTS] = defaultdict(Counter)
-    config.stash[NOTES] = []
 
 
 @pytest.fixture
-def tally(pytestconfig) -> Callable[[str, Verdict], Verdict]:
+def tally(request) -> Callable[[str, Verdict], Verdict]:
     """Add a verdict to those that are summed up at the end, under a heading."""
 
     def add(heading: str, verdict: Verdict) -> Verdict:
-        pytestconfig.stash[VERDICTS][heading] += verdict
+        tell(request, VERDICT, [heading, asdict(verdict)])
         return verdict
 
     return add
 
 
 @pytest.fixture
-def counts(pytestconfig) -> dict[str, Counter[str]]:
-    """What is counted over all rounds, under a heading."""
-    return pytestconfig.stash[COUNTS]
+def count(request) -> Callable[..., None]:
+    """Add to what is counted over all rounds, under a heading: `count("flipped bits", refused=1)`."""
+    return lambda heading, **counts: tell(request, COUNTS, [heading, counts])
 
 
 @pytest.fixture
-def note(pytestconfig) -> Callable[[str], None]:
+def note(request) -> Callable[[str], None]:
     """Have a line printed at the end."""
-    return pytestconfig.stash[NOTES].append
+    return lambda line: tell(request, NOTE, line)
+
+
+VERDICT, COUNTS, NOTE = "crash verdict", "crash counts", "crash note"
+
+
+def tell(request, what, value):
+    """Put something onto the test's report, which comes to the summary from whichever process ran the test."""
+    request.node.user_properties.append((what, value))
+
+
+def told(terminalreporter, what) -> Iterator[Any]:
+    """Return what all tests have told."""
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        if report.when == "call":
+            yield from (value for name, value in report.user_properties if name == what)
 
 
 @pytest.fixture
@@ -71,12 +79,17 @@ def identity(path):
         return database.execute("SELECT value FROM about WHERE name = 'identity'").fetchone()[0]
 
 
-def pytest_terminal_summary(terminalreporter, config):
+def pytest_terminal_summary(terminalreporter):
     """Say what was found, and what was left out."""
-    verdicts, notes = config.stash[VERDICTS], config.stash[NOTES]
+    verdicts, counts = defaultdict(Verdict), defaultdict(Counter)
+    for heading, fields in told(terminalreporter, VERDICT):
+        verdicts[heading] += Verdict(**fields)
+    for heading, numbers in told(terminalreporter, COUNTS):
+        counts[heading].update(numbers)
+    notes = list(told(terminalreporter, NOTE))
     if verdicts or notes:
         terminalreporter.section("crash tests", sep="-")
-    for heading, counter in config.stash[COUNTS].items():
+    for heading, counter in counts.items():
         terminalreporter.write_line(f"{heading}: {', '.join(f'{count} {what}' for what, count in counter.items())}")
     for line in notes:
         terminalreporter.write_line(line)

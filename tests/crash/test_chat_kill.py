@@ -45,7 +45,7 @@ def remembered(directory, durability="os"):
 
 @pytest.mark.parametrize("which", ["OpenAI", "AsyncOpenAI"])
 @repeated(few=1)
-def test_turns_that_were_answered_outlive_kill_nine_in_mid_stream(number, which, tmp_path, counts):
+def test_turns_that_were_answered_outlive_kill_nine_in_mid_stream(number, which, tmp_path, count):
     """X3, J1: both sides of each, once; the stream that was cut off was never answered."""
     answered = {}
     for life in range(LIVES):
@@ -53,7 +53,7 @@ def test_turns_that_were_answered_outlive_kill_nine_in_mid_stream(number, which,
     kept = remembered(tmp_path)
     assert len(kept) == len(set(kept))
     assert set(kept) == {("user", text) for text in answered} | {("assistant", text) for text in answered.values()}
-    counts["kill -9 in the middle of a stream"].update(kills=LIVES, answered=len(answered), lost=0)
+    count("kill -9 in the middle of a stream", kills=LIVES, answered=len(answered), lost=0)
 
 
 def test_in_memory_what_was_answered_would_be_lost(tmp_path):

@@ -111,7 +111,7 @@ async def outcome(victim: Victim, options: Options) -> str:
 
 
 @repeated(few=1, share=0.1)
-async def test_damage_is_refused_or_does_no_harm(number, victim, tmp_path, counts):
+async def test_damage_is_refused_or_does_no_harm(number, victim, tmp_path, count):
     """J6: whichever bit flips, in the database or in the log, no write is missing without a word."""
     for trial in range(FLIPS):
         options = victim.copy(tmp_path / f"{trial}")
@@ -119,7 +119,7 @@ async def test_damage_is_refused_or_does_no_harm(number, victim, tmp_path, count
         place, bit = somewhere((journal_of(options) / name).stat().st_size, name), CHANCE.randrange(8)
         flip(journal_of(options) / name, place, bit)
         try:
-            counts["flipped bits"][await outcome(victim, options)] += 1
+            count("flipped bits", **{await outcome(victim, options): 1})
         except Exception as error:
             error.add_note(f"Bit {bit} of byte {place} of {name} was flipped.")
             raise

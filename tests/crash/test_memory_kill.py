@@ -66,7 +66,7 @@ async def remembered(directory, durability="os"):
 
 
 @repeated(few=2)
-async def test_what_add_has_promised_outlives_kill_nine(number, tmp_path, counts):
+async def test_what_add_has_promised_outlives_kill_nine(number, tmp_path, count):
     """P9, P10: of each add both messages, or neither, each once, and each found."""
     promised = []
     for life in range(LIVES):
@@ -77,7 +77,7 @@ async def test_what_add_has_promised_outlives_kill_nine(number, tmp_path, counts
     assert {f"Noted: {text}" for text in asked} == set(texts) - asked
     assert len(texts) == len(set(texts))
     assert set(promised) <= asked
-    counts["kill -9 while memories are added"].update(kills=LIVES, promised=len(promised), lost=0)
+    count("kill -9 while memories are added", kills=LIVES, promised=len(promised), lost=0)
 
 
 async def test_in_memory_what_was_accepted_would_be_lost(tmp_path):
