@@ -10,6 +10,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-bench
 EXTRAS := '.[neo4j]'
+WORKERS ?= auto
+PARALLEL := -n $(WORKERS) --dist loadgroup
 
 # $(call venv,DIR): make an empty environment. $(call install,DIR,WHAT): put packages into it.
 ifdef UV
@@ -28,12 +30,12 @@ help: ## say what there is to make
 demo: $(VENV)/.demo ## watch an agent's turns stop waiting (ARGS="--neo4j URI", ARGS="--input FILE")
 	@$(BIN)/python -m perdure demo $(ARGS)
 
-test: $(VENV)/.test ## run every test, also against a real Neo4j (ARGS="-k name")
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.test ## run every test, also against a real Neo4j (ARGS="-k name", WORKERS=1)
+	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 crash: ROUNDS ?= 100
 crash: $(VENV)/.test ## kill, cut the power, fill the disk, flip bits, again and again (ROUNDS=100, ARGS="-k kill")
-	@PERDURE_TEST_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest tests/crash $(ARGS)
+	@PERDURE_TEST_ROUNDS=$(ROUNDS) $(BIN)/python -m pytest $(PARALLEL) tests/crash $(ARGS)
 
 check: $(VENV)/.check ## format, lint, types, import rules and the fast tests, in about half a minute
 	@$(BIN)/ruff format --check --quiet .

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,6 +16,8 @@ HOW_TO_ENABLE = (
     "to a running server; `pip install 'perdure[neo4j]'` for the driver."
 )
 SERVER = pytest.StashKey[str]()
+SECONDS_WITH_A_SERVER = 300
+OWN_SERVER = pytest.mark.xdist_group("own server")
 
 settings.register_profile("perdure", deadline=None, print_blob=True)
 settings.register_profile("quick", settings.get_profile("perdure"), max_examples=15)
@@ -71,17 +74,33 @@ def nothing_blocks() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def neo4j_server(pytestconfig):
-    """A running Neo4j; without one the test is skipped, or fails under CI=true."""
+def neo4j_server(pytestconfig, tmp_path_factory):
+    """A running Neo4j, the same for all workers of a run; without one the test is skipped, or fails under CI=true."""
     try:
-        from neo4j_server import ServerUnavailable, find_server  # noqa: PLC0415  needs the optional driver
+        from shared_server import ServerUnavailable, Share  # noqa: PLC0415  needs the optional driver
+    except ModuleNotFoundError as error:
+        no_server(f"{error.name} is not installed")
+    of_this_process = tmp_path_factory.getbasetemp()
+    try:
+        share = Share(of_this_process.parent if hasattr(pytestconfig, "workerinput") else of_this_process)
+    except ServerUnavailable as error:
+        no_server(str(error))
+    pytestconfig.add_cleanup(share.leave)  # not within a test's time: the others may need long
+    pytestconfig.stash[SERVER] = f"Neo4j {share.server.version} ({share.server.source})"
+    return share.server
+
+
+@pytest.fixture(scope="session")
+def own_server() -> Iterator[Any]:
+    """A server that asks for a password, for one test at a time: to stop, to kill, to look at all that is in it."""
+    try:
+        from neo4j_server import ServerUnavailable, start_server  # noqa: PLC0415  needs the optional driver
     except ModuleNotFoundError as error:
         no_server(f"{error.name} is not installed")
     try:
-        server = find_server()
+        server = start_server(auth_enabled=True, heap_mb=512)
     except ServerUnavailable as error:
-        no_server(str(error))
-    pytestconfig.stash[SERVER] = f"Neo4j {server.version} ({server.source})"
+        no_server(f"none of the tests' own: {error}")
     with server:
         yield server
 
@@ -102,10 +121,18 @@ def no_server(reason):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Mark what asks for the server, so that `-m "not neo4j"` leaves it out."""
+    """Mark what asks for a server, so that `-m "not neo4j"` leaves it out.
+
+    The first of them waits for its start, and the first to write for the schema. One worker has those with their own.
+    """
     for item in items:
-        if "neo4j_server" in getattr(item, "fixturenames", ()):
+        fixtures = getattr(item, "fixturenames", ())
+        if "own_server" in fixtures:
+            item.add_marker(OWN_SERVER)
+        if {"neo4j_server", "own_server"} & set(fixtures):
             item.add_marker(pytest.mark.neo4j)
+        if item.get_closest_marker("neo4j") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SECONDS_WITH_A_SERVER))
 
 
 @pytest.hookimpl(tryfirst=True)

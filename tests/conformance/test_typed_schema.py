@@ -8,6 +8,14 @@ from perdure import ConfigError, MemoryClient, MemorySettings, StatementRejected
 from perdure.graph import schema
 from perdure.testing import FakeGraphStore
 
+pytestmark = pytest.mark.xdist_group("own server")
+
+
+@pytest.fixture(scope="module")
+def neo4j_server(own_server):
+    """One where nobody else makes, forgets or asks for the schema meanwhile."""
+    return own_server
+
 
 class Counting:
     """A store that counts what it is asked, and fails when it is told to."""

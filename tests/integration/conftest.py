@@ -1,6 +1,5 @@
-"""Servers of these tests' own, and programs that run in a Python of their own."""
+"""Lines to a server that break, a server of OpenAI's API, and programs that run in a Python of their own."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -32,33 +31,6 @@ async def network(neo4j_server) -> AsyncIterator[Network]:
         yield line
 
 
-def started(**options: Any) -> Iterator[Any]:
-    """Start a server that a test may stop and kill; without the means, skip the test, or fail it under CI=true."""
-    refuse = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-    try:
-        from neo4j_server import ServerUnavailable, start_server  # noqa: PLC0415  needs the optional driver
-    except ModuleNotFoundError as error:
-        refuse(f"no Neo4j: {error.name} is not installed")
-    try:
-        server = start_server(heap_mb=512, **options)
-    except ServerUnavailable as error:
-        refuse(f"no Neo4j of one's own: {error}")
-    with server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def own_server() -> Iterator[Any]:
-    """A server for one module, to stop and to kill."""
-    yield from started()
-
-
-@pytest.fixture(scope="module")
-def guarded_server() -> Iterator[Any]:
-    """A server that asks for a password."""
-    yield from started(auth_enabled=True)
-
-
 @pytest.fixture
 def closed_port() -> int:
     """A port where nobody listens."""
@@ -82,10 +54,8 @@ DRIVERS_SOCKET = "ignore:Exception ignored in. <socket.socket:pytest.PytestUnrai
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a server of its own as needing Neo4j, and excuse the driver."""
+    """Excuse the driver."""
     for item in items:
-        if {"own_server", "guarded_server"} & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.neo4j)
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.filterwarnings(DRIVERS_SOCKET))
 

@@ -193,31 +193,31 @@ async def test_the_server_is_too_old(agent, version):
     assert agent in said or version == (4, 4)
 
 
-async def test_the_password_is_wrong(guarded_server):
+async def test_the_password_is_wrong(own_server):
     """Which name was refused, where to set the password, and not the password."""
-    said = await refusal(at(guarded_server.uri, username="neo4j", password="sesame"), ConfigError)
+    said = await refusal(at(own_server.uri, username="neo4j", password="sesame"), ConfigError)
     assert "'neo4j'" in said
     assert "PERDURE_NEO4J__PASSWORD" in said
     assert "sesame" not in said
 
 
-async def test_the_password_is_missing(guarded_server):
+async def test_the_password_is_missing(own_server):
     """As a fresh installation's settings have it."""
-    said = await refusal(at(guarded_server.uri), ConfigError)
+    said = await refusal(at(own_server.uri), ConfigError)
     assert "neo4j.password" in said
 
 
-async def test_the_password_has_expired(guarded_server):
+async def test_the_password_has_expired(own_server):
     """A new account has to change it first; how is said."""
     from neo4j import AsyncGraphDatabase  # noqa: PLC0415  an optional package
 
     name, password = "newcomer", "first-password"
-    async with AsyncGraphDatabase.driver(guarded_server.uri, auth=guarded_server.auth) as driver:
+    async with AsyncGraphDatabase.driver(own_server.uri, auth=own_server.auth) as driver:
         await driver.execute_query(
             "CREATE USER newcomer IF NOT EXISTS SET PASSWORD $password", password=password, database_="system"
         )
         try:
-            said = await refusal(at(guarded_server.uri, username=name, password=password), ConfigError)
+            said = await refusal(at(own_server.uri, username=name, password=password), ConfigError)
         finally:
             await driver.execute_query("DROP USER newcomer", database_="system")
     assert "ALTER CURRENT USER SET PASSWORD" in said
@@ -233,9 +233,9 @@ async def test_the_database_is_unknown(neo4j_server):
     assert "neo4j.database" in said
 
 
-async def test_the_right_password_is_let_in(guarded_server):
+async def test_the_right_password_is_let_in(own_server):
     """The control: the same server, the same way."""
-    async with MemoryClient(settings_for(guarded_server)) as client:
+    async with MemoryClient(settings_for(own_server)) as client:
         assert await client.query.cypher(GREETING) == [{"one": 1}]
 
 

@@ -12,6 +12,12 @@ from perdure import MemoryClient
 READ = 65_536
 
 
+@pytest.fixture
+def neo4j_server(own_server):
+    """One whose schema nobody else changes meanwhile."""
+    return own_server
+
+
 class CountedNetwork(Network):
     """A line that counts how often the client asked and then waited for the answer."""
 
