@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -110,11 +112,12 @@ def perdure(data_dir) -> Callable[..., Said]:
 
 @pytest.fixture
 def look(data_dir, capsys) -> Callable[..., Said]:
-    """Do the same in this process: faster, for commands that only look."""
+    """Do the same in this process, which is much faster: for all that does not depend on whose process it is."""
 
     def run_it(*arguments: str, code: int = 0) -> Said:
         capsys.readouterr()
-        ended = run(arguments)
+        with ThreadPoolExecutor(1) as elsewhere:  # the program runs an event loop, as the test may
+            ended = elsewhere.submit(run, arguments).result()
         return checked(Said(ended, *capsys.readouterr()), code)
 
     return run_it
@@ -125,14 +128,40 @@ def agent(failing: int, committed: int, pending: int, doomed: int, *, kill: bool
     return [sys.executable, "-c", AGENT, *map(str, (failing, committed, pending, doomed, int(kill)))]
 
 
+@pytest.fixture(scope="session")
+def left_by_agents(tmp_path_factory) -> Callable[[list[str]], Path]:
+    """Have an agent killed, once for each that is asked for, and return what it left."""
+    made: dict[tuple[Any, ...], Path] = {}
+
+    def leave(command: list[str]) -> Path:
+        settings = sorted(each for each in os.environ.items() if each[0].startswith("PERDURE_MEMORY_"))
+        key = (*command, *settings)
+        if key not in made:
+            data_dir = tmp_path_factory.mktemp("agent") / "data"
+            die(command, data_dir)
+            made[key] = data_dir
+        return made[key]
+
+    return leave
+
+
+def die(command: list[str], data_dir: Path) -> None:
+    """Run an agent until it is killed."""
+    environment = os.environ | {"PERDURE_DATA_DIR": str(data_dir)}
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=90, env=environment)
+    assert done.stdout == "accepted\n", done.stderr
+
+
 @pytest.fixture
-def killed_agent(data_dir) -> Callable[..., None]:
+def killed_agent(data_dir, left_by_agents) -> Callable[..., None]:
     """Have an agent leave a journal: `killed_agent(failing=2, committed=3, pending=100)`."""
 
     def leave(failing: int = 0, committed: int = 0, pending: int = 0, doomed: int = 0) -> None:
         command = agent(failing, committed, pending, doomed, kill=True)
-        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=90)
-        assert done.stdout == "accepted\n", done.stderr
+        if data_dir.exists():
+            die(command, data_dir)
+        else:
+            shutil.copytree(left_by_agents(command), data_dir)
 
     return leave
 

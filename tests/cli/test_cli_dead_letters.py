@@ -74,27 +74,27 @@ async def test_a_dead_letter_that_is_sent_again_is_committed_once(perdure, look,
     assert numbers(look) == []
 
 
-def test_a_dead_letter_that_fails_again_is_one_again(perdure, look, killed_agent):
+def test_a_dead_letter_that_fails_again_is_one_again(look, killed_agent):
     """J11: with a new number, one more try, and exit code 1."""
     killed_agent(failing=1)
     [number] = numbers(look)
-    [again] = perdure(*ALL, "--json", code=1).document["redriven"]
+    [again] = look(*ALL, "--json", code=1).document["redriven"]
     assert (again["number"], again["outcome"]) == (number, "failed")
     assert "substring" in again["error"]
     assert numbers(look) == [again["new_number"]]
     assert look("dead-letters", "show", str(again["new_number"]), "--json").document["tries"] == 2
-    assert "failed" in perdure(*ALL, code=1).out
+    assert "failed" in look(*ALL, code=1).out
 
 
-def test_a_dead_letter_can_be_dropped(perdure, look, killed_agent):
+def test_a_dead_letter_can_be_dropped(look, killed_agent):
     """J11: one by its number, the others with --all, which wants a word more."""
     killed_agent(failing=3)
     first, *others = numbers(look)
-    assert perdure("dead-letters", "drop", str(first)).out == "Dropped 1 dead letter.\n"
+    assert look("dead-letters", "drop", str(first)).out == "Dropped 1 dead letter.\n"
     assert numbers(look) == others
-    assert "add --yes" in perdure("dead-letters", "drop", "--all", code=2).err
+    assert "add --yes" in look("dead-letters", "drop", "--all", code=2).err
     assert numbers(look) == others
-    assert perdure("dead-letters", "drop", "--all", "--yes", "--json").document["dropped"] == 2
+    assert look("dead-letters", "drop", "--all", "--yes", "--json").document["dropped"] == 2
     assert numbers(look) == []
 
 
@@ -115,12 +115,12 @@ def test_a_person_is_asked_before_all_are_dropped(look, killed_agent, answer, co
 
 
 @pytest.mark.parametrize("verb", ["show", "redrive", "drop"])
-def test_a_dead_letter_that_is_not_there_is_an_error(perdure, look, killed_agent, verb):
+def test_a_dead_letter_that_is_not_there_is_an_error(look, killed_agent, verb):
     """Nothing is sent or dropped in its place, nor the others that were named with it."""
     killed_agent(failing=1)
     [number] = numbers(look)
     others = [] if verb == "show" else [str(number)]
-    said = perdure("dead-letters", verb, *others, "99", code=1)
+    said = look("dead-letters", verb, *others, "99", code=1)
     assert "There is no dead letter 99." in said.err
     assert "perdure dead-letters list" in said.err
     assert numbers(look) == [number]
@@ -128,15 +128,15 @@ def test_a_dead_letter_that_is_not_there_is_an_error(perdure, look, killed_agent
 
 @pytest.mark.parametrize("arguments", [(), ("--all", "1")], ids=["neither", "both"])
 @pytest.mark.parametrize("verb", ["redrive", "drop"])
-def test_which_dead_letters_are_meant_has_to_be_said(perdure, killed_agent, verb, arguments):
+def test_which_dead_letters_are_meant_has_to_be_said(look, killed_agent, verb, arguments):
     """Wrong use ends with 2."""
     killed_agent(failing=1)
-    assert "Give the numbers of dead letters, or --all." in perdure("dead-letters", verb, *arguments, code=2).err
+    assert "Give the numbers of dead letters, or --all." in look("dead-letters", verb, *arguments, code=2).err
 
 
-def test_a_journal_without_dead_letters_says_so(perdure, look, killed_agent):
+def test_a_journal_without_dead_letters_says_so(look, killed_agent):
     """And sending all of none again is done."""
     killed_agent(pending=1)
     assert "has no dead letters" in look("dead-letters", "list").out
     assert look("dead-letters", "list", "--json").document["dead_letters"] == []
-    assert "There are no dead letters." in perdure(*ALL).out
+    assert "There are no dead letters." in look(*ALL).out

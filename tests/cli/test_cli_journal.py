@@ -63,27 +63,27 @@ async def test_drain_commits_what_is_left_exactly_once(perdure, killed_agent):
     assert await notes() == list(range(50))
 
 
-async def test_drain_keeps_what_it_has_no_time_for(perdure, killed_agent):
+async def test_drain_keeps_what_it_has_no_time_for(look, killed_agent):
     """B11: and ends with 1."""
     killed_agent(pending=300)
-    said = perdure(*DRAIN, "--timeout", "0", code=1)
+    said = look(*DRAIN, "--timeout", "0", code=1)
     assert "stay in the journal" in said.out
-    assert "Committed" in perdure(*DRAIN).out
+    assert "Committed" in look(*DRAIN).out
     assert await notes() == list(range(300))
 
 
-def test_drain_reports_what_fails_for_good(perdure, look, killed_agent):
+def test_drain_reports_what_fails_for_good(look, killed_agent):
     """B25: it is a dead letter then, and the exit code says 1."""
     killed_agent(pending=3, doomed=1)
-    document = perdure(*DRAIN, "--json", code=1).document
+    document = look(*DRAIN, "--json", code=1).document
     assert (document["failed"], document["committed"]) == (1, 3)
     assert look("dead-letters", "list", "--json").document["total"] == 1
 
 
-def test_drain_leaves_a_held_journal_to_its_holder(perdure, living_agent):
+def test_drain_leaves_a_held_journal_to_its_holder(look, living_agent):
     """J9: which drains it anyway."""
     with living_agent(pending=1) as pid:
-        said = perdure(*DRAIN, code=1)
+        said = look(*DRAIN, code=1)
         assert f"in use by process {pid}" in said.err
         assert "That process commits them itself" in said.err
 
@@ -96,7 +96,7 @@ async def test_drain_can_be_interrupted(perdure, killed_agent, data_dir, main_jo
     before = lock.read_text()
     command = [sys.executable, "-m", "perdure.cli", *DRAIN]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as drain:  # noqa: ASYNC220
-        await wait_until(lambda: lock.read_text() != before)
+        await wait_until(lambda: lock.read_text() != before, 60.0)
         drain.send_signal(signal.SIGINT)
         _, err = drain.communicate(timeout=30)
     assert drain.returncode == 130
@@ -161,14 +161,14 @@ def test_doctor_finds_a_damaged_log_and_a_damaged_beginning(look, killed_agent, 
     assert "perdure journal salvage" in look(*DOCTOR, code=1).out
 
 
-def test_a_journal_of_a_newer_version_is_left_to_it(perdure, look, killed_agent, main_journal):
+def test_a_journal_of_a_newer_version_is_left_to_it(look, killed_agent, main_journal):
     """J10: neither opened nor salvaged; the way out is named."""
     killed_agent(pending=3)
     with closing(sqlite3.connect(main_journal / "journal.db")) as database:
         database.execute("PRAGMA user_version = 99")
     before = bytes_of(main_journal) | {"lock": b""}
     for command in (DRAIN, ("journal", "salvage")):
-        said = perdure(*command, code=1)
+        said = look(*command, code=1)
         assert "has format 99" in said.err
         assert "Upgrade Perdure" in said.err
     assert "Upgrade Perdure" in look(*DOCTOR, code=1).out
@@ -186,11 +186,11 @@ def test_doctor_warns_of_what_is_not_damage(look, killed_agent, main_journal):
     assert "chmod -R go= " in look(*DOCTOR).out
 
 
-def test_a_journal_that_is_not_there_is_named_with_those_that_are(perdure, killed_agent):
+def test_a_journal_that_is_not_there_is_named_with_those_that_are(look, killed_agent):
     """A slip of the pen is no empty journal."""
     killed_agent(pending=1)
     for command in (INSPECT, DRAIN, DOCTOR, ("journal", "salvage"), ("dead-letters", "list")):
-        said = perdure(*command, "--journal", "mian", code=1)
+        said = look(*command, "--journal", "mian", code=1)
         assert "There is no journal 'mian'" in said.err
         assert "There are main" in said.err
 

@@ -29,7 +29,7 @@ def test_status_names_the_process_that_holds_a_journal_and_disturbs_nothing(look
         assert (main_journal / "lock").read_text() == before
 
 
-def test_status_tells_damage_and_where_salvage_has_put_it(perdure, look, killed_agent, main_journal):
+def test_status_tells_damage_and_where_salvage_has_put_it(look, killed_agent, main_journal):
     """J6: nobody has to wait for the next start to learn of it."""
     killed_agent(pending=30)
     database = main_journal / "journal.db"
@@ -40,7 +40,7 @@ def test_status_tells_damage_and_where_salvage_has_put_it(perdure, look, killed_
     said = look("status").out
     assert "its beginning is damaged" in " ".join(said.split())
     assert "perdure journal doctor" in said
-    perdure("journal", "salvage")
+    look("journal", "salvage")
     document = look("status", "--json").document
     assert [journal["trouble"] for journal in document["journals"]] == [None]
     assert len(document["kept_aside"]) == 1
