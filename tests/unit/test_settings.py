@@ -242,3 +242,10 @@ def test_every_setting_is_read_by_some_code(name):
 def attributes_read():
     trees = (ast.parse(path.read_text()) for path in SOURCES.rglob("*.py") if path.name != "settings.py")
     return {node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+
+
+def test_a_file_of_variables_is_not_read(tmp_path, monkeypatch):
+    """What a program does should not depend on what lies in the directory it is started in."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("PERDURE_DATA_DIR=elsewhere\nPERDURE_MEMORY__LANES=many\n")
+    assert MemorySettings().data_dir == Path(".perdure")
