@@ -205,3 +205,17 @@ async def test_memory_durability_warns_of_nothing(client):
         warnings.simplefilter("error")
         async with client:
             pass
+
+
+async def test_what_is_committed_is_kept_in_memory_no_longer():
+    """B41: a client that is open for long holds what is on its way, and not the last words of each session."""
+    settings = MemorySettings(store="memory://", memory={"write_mode": "deferred", "durability": "memory"})
+    async with MemoryClient(settings) as client:
+        for number in range(3):
+            await client.short_term.add_message(f"session {number}", "user", "a long story")
+            await client.long_term.add_entity(f"entity {number}", "person")
+        graph = client._graph
+        assert len(graph._newest) == 4
+        await client.flush()
+        await client.short_term.get_conversation("session 0")
+        assert (graph._newest, graph.known._queued) == ({}, {})

@@ -9,6 +9,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 from perdure import ids
@@ -25,7 +26,6 @@ from perdure.writes import BufferedWriter, Receipt
 from perdure.writes.receipts import UNSETTLED
 
 REMEMBERED = 10_000
-LANES_KEPT = 1_000
 SECONDS_TO_SETTLE = 60.0
 Rows = list[dict[str, Any]]
 R = TypeVar("R", bound=Record)
@@ -91,8 +91,11 @@ class Known:
         earlier = self.queued_entities([key])
         names = dict.fromkeys(name for each in [*earlier, row] for name in each["names"])
         self._queued[key] = ({**(earlier[0] if earlier else row), "names": list(names)}, receipt)
-        if len(self._queued) > REMEMBERED:
-            self._queued = {k: v for k, v in self._queued.items() if v[1].state in UNSETTLED}
+        receipt.when_settled(partial(self._settled, key, receipt))
+
+    def _settled(self, key: str, receipt: Receipt) -> None:
+        if key in self._queued and self._queued[key][1] is receipt:
+            del self._queued[key]
 
     def queued_entities(self, keys: Sequence[str]) -> list[dict[str, Any]]:
         """Return those of some entities that are still on their way, as they will be made."""
@@ -277,9 +280,12 @@ class Graph:
         earlier = self._newest.get(lane)
         if earlier is None or earlier[1].seq < receipt.seq:  # they may be accepted in another order
             self._newest[lane] = (owner, receipt)
-        if len(self._newest) > LANES_KEPT:
-            pending = {k: v for k, v in self._newest.items() if v[1].state in UNSETTLED}
-            self._newest = pending
+            receipt.when_settled(partial(self._forget, lane, receipt))
+
+    def _forget(self, lane: str, receipt: Receipt) -> None:
+        """Let go of a receipt, which holds all that was written."""
+        if self.queued_last(lane) is receipt:
+            del self._newest[lane]
 
 
 def _named(scope: Scope, statement: str, parameters: dict[str, Any]) -> dict[str, Any]:
