@@ -22,7 +22,7 @@ from perdure.runtime.home import Home
 from perdure.runtime.termination import closing_on_sigterm
 from perdure.settings import MemorySettings, OnError, WriteOptions, WriteSection
 from perdure.telemetry import STORES
-from perdure.wiring import graph_store, journal, vector_store
+from perdure.wiring import graph_store, journal, load, vector_store
 from perdure.writes import BufferedWriter
 from perdure.writes.failures import WriteErrors
 
@@ -60,6 +60,7 @@ class MemoryClient(TypedMemory):
         the files, JournalLockedError when another process holds the journal, JournalCorruptError when its files are
         damaged, ConfigError when the settings cannot work. After a failure it may be called again.
         """
+        await load(self.settings)
         if self._report is not None:
             raise ClosedError("This client is closed.", hint="Make a new one.")
         if self._home is not None:

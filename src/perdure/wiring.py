@@ -1,17 +1,47 @@
 """From settings to objects: the only place that knows the concrete adapters."""
 
+import sys
 import warnings
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from perdure.errors import ConfigError, DurabilityWarning
 from perdure.protocols import GraphStore, LocalJournal, VectorStore
+from perdure.runtime.threads import Threads
 from perdure.settings import CONTRADICTORY, VOLATILE, MemorySettings, Neo4jSection
 
 BOLT_PORT = 7687
 NOTHING_LASTS = (
     "store='memory://' is gone with the process, so durability='os' keeps nothing: writes are held in memory."
 )
+
+
+async def load(settings: MemorySettings) -> None:
+    """Import, in a thread, what the settings need: the event loop, which may serve others, would stand still for it."""
+    names = [name for name in _needed(settings) if name not in sys.modules]
+    if names:
+        threads = Threads("import", 1)
+        try:
+            await threads.run(lambda: [import_module(name) for name in names])
+        finally:
+            await threads.close()
+
+
+def _needed(settings: MemorySettings) -> Iterator[str]:
+    """Yield the modules that take long; where their package is missing, whoever imports them in earnest says so."""
+    on_neo4j = neo4j_uri(settings) is not None
+    if on_neo4j and find_spec("neo4j") is not None:
+        yield "perdure.stores.neo4j.vectors"
+    if not on_neo4j and isinstance(settings.store, str | None):
+        yield "perdure.stores.embedded"
+    if settings.vector_store == "sqlite" or (settings.vector_store is None and not on_neo4j):
+        yield "perdure.stores.sqlite_vectors"
+    yield "perdure.embedders.guarded"
+    if settings.embedder == "static":
+        yield "perdure.embedders.static"
 
 
 def graph_store(settings: MemorySettings) -> GraphStore:

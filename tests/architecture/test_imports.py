@@ -113,3 +113,26 @@ def test_using_a_name_loads_what_it_needs() -> None:
     loaded = loaded_by("from perdure import MemorySettings")
     assert "pydantic" in loaded
     assert not loaded & {"kglite", "neo4j"}
+
+
+IMPORTING = """
+import asyncio, sys, threading
+from perdure import MemoryClient, MemorySettings
+MemoryClient  # what it stands on is loaded by now
+seen = []
+def look(event, arguments):
+    if event == "import" and arguments[0] in ("kglite", "numpy", "tokenizers"):
+        seen.append((arguments[0], threading.current_thread() is threading.main_thread()))
+sys.addaudithook(look)
+async def main():
+    async with MemoryClient(MemorySettings(store="memory://")):
+        pass
+asyncio.run(main())
+print(sorted(seen))
+"""
+
+
+def test_connecting_imports_nothing_heavy_on_the_event_loop() -> None:
+    """Numpy, kglite and the tokenizer take 0.2 s of the processor, and the loop may serve others."""
+    done = subprocess.run([sys.executable, "-c", IMPORTING], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[('kglite', False), ('numpy', False), ('tokenizers', False)]"

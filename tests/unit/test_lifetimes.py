@@ -11,6 +11,7 @@ import pytest
 
 from perdure import BufferedWriter, ClosedError, CloseReport, MemoryClient, MemorySettings, WriteFailed
 from perdure.testing import FakeGraphStore
+from perdure.wiring import load
 
 NOTE = "CREATE (:Note {n: $n})"
 
@@ -198,6 +199,7 @@ async def test_a_caller_cancelled_right_after_acceptance_leaves_a_whole_write(st
 async def test_a_connect_that_is_cancelled_leaves_nothing_running(store, turns):
     """B17: whenever it is cancelled; the store is closed, and no task stays behind."""
     client = MemoryClient(MemorySettings(store=store, memory={"write_mode": "buffered", "durability": "memory"}))
+    await load(client.settings)  # the turns are those of a client that has nothing to import
     before = asyncio.all_tasks()
     connecting = asyncio.create_task(client.connect())
     for _ in range(turns):
