@@ -120,7 +120,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="A TCP proxy that delays; it prints its port, and ends with stdin.")
     parser.add_argument("host")
     parser.add_argument("port", type=int)
-    parser.add_argument("--round-trip-ms", type=float, default=1.0, help="added to each round trip (default: 1)")
+    parser.add_argument("--round-trip-ms", type=float, default=ROUND_TRIP_MS, help="added to each round trip")
     options = parser.parse_args()
     # Waits with select(): the usual epoll rounds each wait up to a whole millisecond.
     loop = asyncio.SelectorEventLoop(selectors.SelectSelector())

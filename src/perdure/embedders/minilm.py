@@ -75,7 +75,7 @@ class _Model:
                 hint=f"It should hold {WEIGHTS} and {TOKENIZER} as they were published; 'minilm' alone finds those of "
                 f"`{INSTALL}`.",
             ) from error
-        self._model = OnnxModel(directory, graph)
+        self._model = OnnxModel(graph, directory)
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         encodings = self._tokenizer.encode_batch(list(texts))

@@ -18,16 +18,16 @@ RUNTIME: Any = onnxruntime
 class OnnxModel:
     """A model on the processor, one thread a call: several threads may call it at the same time.
 
-    `model` is the model itself, its weights in files of `directory`, or None for all of it in the file `directory`.
+    It is a file, or the bytes of one whose weights are in files of a directory.
     """
 
-    def __init__(self, directory: Path, model: bytes | None = None) -> None:
+    def __init__(self, model: Path | bytes, weights: Path | None = None) -> None:
         options = RUNTIME.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = ERRORS_ONLY
-        if model is not None:
-            options.add_session_config_entry(WEIGHTS_DIRECTORY, str(directory))
-        self._session = RUNTIME.InferenceSession(model or str(directory), options, providers=["CPUExecutionProvider"])
+        if weights is not None:
+            options.add_session_config_entry(WEIGHTS_DIRECTORY, str(weights))
+        self._session = RUNTIME.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self.inputs: list[str] = [each.name for each in self._session.get_inputs()]
 
     def run(self, given: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
