@@ -292,7 +292,7 @@ class MemorySettings(Explained, BaseSettings):
 def check_bolt_uri(uri: str) -> str:
     """Return `uri` when it names a server without carrying secrets; raise ValueError with what is wrong."""
     parts = urlsplit(uri)
-    if parts.scheme not in BOLT_SCHEMES or not parts.hostname:
+    if parts.scheme not in BOLT_SCHEMES or not parts.hostname or parts.port == 0:
         raise ValueError(f"should look like neo4j://host:7687 (schemes: {', '.join(BOLT_SCHEMES)})")
     if parts.username or parts.password:
         raise ValueError("should not carry a name or password; set neo4j.username and neo4j.password")
@@ -302,7 +302,7 @@ def check_bolt_uri(uri: str) -> str:
 def check_http_url(url: str) -> str:
     """Return `url` when it is one without secrets; raise ValueError with what is wrong."""
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
         raise ValueError("should look like http://localhost:11434/v1")
     if parts.username or parts.password:
         raise ValueError("should not carry a name or password; set openai.api_key")

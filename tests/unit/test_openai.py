@@ -277,6 +277,30 @@ def test_without_a_key_it_says_so():
         Providers(MemorySettings(llm="openai:gpt-x"))
 
 
+@pytest.mark.parametrize("key", ["sk-hunter2\n", " sk-hunter2 "])
+async def test_white_space_around_a_key_is_none_of_it(api, monkeypatch, key):
+    """As a file or a shell adds."""
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    async with Providers(MemorySettings(llm="openai:gpt-x", openai={"base_url": api.url})) as providers:
+        await providers.language_model.complete(ASK)
+    assert api.requests[0][1]["authorization"] == "bearer sk-hunter2"
+
+
+@pytest.mark.parametrize("key", ["sk-hunter2…", "sk-hunter2\nsk-hunter3", "sk-\0hunter2"])
+def test_a_key_that_no_header_holds_is_refused_unseen(key):
+    """The client's own error would quote it."""
+    with pytest.raises(ConfigError, match="a character that no header can") as refused:
+        Providers(MemorySettings(llm="openai:gpt-x", openai={"api_key": key}))
+    assert "hunter" not in str(refused.value)
+
+
+def test_an_address_of_the_environment_is_looked_at(monkeypatch):
+    """As that of the settings is."""
+    monkeypatch.setenv("OPENAI_BASE_URL", "localhost:11434")
+    with pytest.raises(ConfigError, match=r"OPENAI_BASE_URL is no address\. It should look like http://"):
+        Providers(MemorySettings(llm="openai:gpt-x"))
+
+
 async def test_a_server_of_ones_own_needs_no_key(api):
     """As Ollama, vLLM and LM Studio."""
     async with Providers(MemorySettings(llm="openai:gpt-x", openai={"base_url": api.url})) as providers:

@@ -299,6 +299,9 @@ async def test_a_reranker_that_is_wrong_is_named(answer, kind, said):
         ({"llm": 3}, "llm = 3: should be a name like 'openai:gpt-4o-mini', or a function of (messages, schema)"),
         ({"reranker": 3}, "reranker = 3: should be a name like 'cross-encoder:"),
         ({"openai": {"base_url": "localhost:11434"}}, "http://localhost:11434/v1"),
+        ({"openai": {"base_url": "http://localhost:99999/v1"}}, "port out of range"),
+        ({"openai": {"base_url": "http://localhost:v1"}}, "port could not be cast to integer value as 'v1'"),
+        ({"neo4j": {"uri": "neo4j://localhost:bolt"}}, "port could not be cast to integer value as 'bolt'"),
         ({"openai": {"base_url": "http://me:hunter2@localhost/v1"}}, "openai.api_key"),
     ],
 )

@@ -43,18 +43,26 @@ class OpenAIServer:
     """A server that speaks OpenAI's API; what is not given comes from OPENAI_API_KEY and OPENAI_BASE_URL.
 
     The official client is made on first use, in a thread: it reads certificates. Raises ConfigError when OpenAI's own
-    servers are meant and there is no key.
+    servers are meant and there is no key, and for a key or an address that cannot be.
     """
 
     def __init__(
         self, *, threads: Threads, api_key: str | None = None, base_url: str | None = None, max_retries: int = 2
     ) -> None:
         address = base_url or os.environ.get(ADDRESS_VARIABLE)
-        key = api_key or os.environ.get(KEY_VARIABLE) or (NO_KEY if address else None)
-        if key is None:
+        if address is not None and not address.startswith(("http://", "https://")):
+            raise ConfigError(
+                f"{ADDRESS_VARIABLE} is no address.", hint="It should look like http://localhost:11434/v1."
+            )
+        key = (api_key or os.environ.get(KEY_VARIABLE) or (NO_KEY if address else "")).strip()
+        if not key:
             raise ConfigError(
                 "OpenAI wants a key, and there is none.",
                 hint=f"Set openai.api_key or {KEY_VARIABLE}; for a server of your own, openai.base_url.",
+            )
+        if not (key.isascii() and key.isprintable()):  # the client would quote it in its error
+            raise ConfigError(
+                "The key for OpenAI holds a character that no header can.", hint="Copy it anew, as plain text."
             )
         self._threads = threads
         self._max_retries = max_retries
