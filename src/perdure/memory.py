@@ -95,6 +95,7 @@ class Memory:
         index.begin()
         adding = Adding(memories, index, stores, providers.language_model, self._tasks)
         adding.inbox.resume()
+        self._tasks.start(providers.embedder.warm_up(), "perdure warm-up")  # what it raises, the first add does again
         return _Parts(memories, adding, Searching(memories, index, stores, providers.reranker, adding.speakers))
 
     async def flush(self, timeout: float | None = None) -> bool:  # noqa: ASYNC109  as the client's

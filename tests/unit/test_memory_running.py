@@ -6,8 +6,9 @@ import threading
 
 import pytest
 
-from perdure import ClosedError, InputError, Memory, MemorySettings, ProviderError
+from perdure import ClosedError, InputError, Memory, MemoryClient, MemorySettings, ProviderError
 from perdure.pipelines.recalled import fence
+from perdure.testing import wait_until
 from perdure.testing_pipeline import FakeLanguageModel
 from perdure.testing_search import FakeEmbedder
 
@@ -206,3 +207,12 @@ async def test_a_memory_that_is_not_open_says_so():
     await memory.close()
     with pytest.raises(ClosedError):
         await memory.connect()
+
+
+async def test_the_model_is_read_before_it_is_needed():
+    """P12: reading it holds up the whole process for a tenth of a second, which the first add need not wait for."""
+    async with Memory(MemorySettings(store="memory://")) as memory:
+        embedder = memory.client.providers.embedder._embedder
+        await wait_until(lambda: embedder._model.made is not None)
+    async with MemoryClient(MemorySettings(store="memory://")) as client:
+        assert client.providers.embedder._embedder._model.made is None

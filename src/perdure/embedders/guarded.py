@@ -1,6 +1,7 @@
 """What stands before every embedder: its places, its deadline, and a look at what it answers."""
 
 from collections.abc import Callable, Sequence
+from inspect import iscoroutinefunction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,12 @@ class GuardedEmbedder:
                 await awaitable(prepare(), "prepare", self._who)
         _check_name(self.name)
         check_dimension(self.dimension)
+
+    async def warm_up(self) -> None:
+        """Load a model of this process that is otherwise loaded when it is first asked, if there is such a thing."""
+        warm_up: Callable[[], object] | None = getattr(self._embedder, "warm_up", None)
+        if iscoroutinefunction(warm_up):
+            await warm_up()
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return a row for each text."""

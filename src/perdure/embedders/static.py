@@ -46,6 +46,10 @@ class StaticEmbedder:
         self._threads = threads or Threads("embedder", 1)
         self._model = Once(_Model.loaded)
 
+    async def warm_up(self) -> None:
+        """Read the model now. Raises ConfigError as `embed` does."""
+        await self._threads.run(self._model)
+
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return a row for each text. Raises ConfigError when the model's files are not there, or are not its own."""
         given = [text[:LONGEST_TEXT].strip() for text in checked_texts(texts)]
