@@ -219,7 +219,7 @@ class LimitsSection(Explained):
     """Calls of the reranker at the same time; as many threads, if it is in this process."""
     reranker_seconds: PositiveSeconds = 10.0
     """How long one of them may take; the search then goes by its own order."""
-    store_concurrency: PositiveInt = 32
+    store_concurrency: PositiveInt = 128
     """What the pipelines ask of the stores at the same time."""
     store_seconds: PositiveSeconds = 10.0
     """How long one of these may take before StoreUnavailableError."""
