@@ -7,10 +7,11 @@ import traceback
 from contextlib import closing, contextmanager
 
 import pytest
-from journals import append, begun, crashed, entry, left, numbers, opened, until_settled
+from journals import append, begun, crashed, entry, filled, left, numbers, opened, until_settled
 
 from perdure.errors import JournalError, JournalFullError
 from perdure.journal.sqlite import place, scribe
+from perdure.journal.sqlite.diagnosis import diagnose
 from perdure.testing import wait_until
 
 SMALLEST = 1
@@ -314,3 +315,21 @@ async def test_what_a_crash_in_a_full_moment_leaves_can_be_opened(directory, tmp
     async with opened(copy) as journal:
         assert await numbers(journal) == list(range(refused))
         assert journal.findings == []
+
+
+async def test_a_journal_that_is_opened_while_it_is_looked_at_is_described_once(directory):
+    """J11: it is read again from the beginning then, and what the first look found is not said twice."""
+    await (await filled(directory, 3)).close()
+    looks = []
+
+    def told(done, _total):
+        looks.append(done)
+        if len(looks) == 1:
+            (directory / place.WAL).touch()
+            raise sqlite3.OperationalError("database is locked")
+
+    findings = await asyncio.to_thread(diagnose, directory, 2**30, told)
+    assert looks == [1, 1, 2, 3]
+    checks = [finding.check for finding in findings]
+    assert {"format", "pages", "writes", "pending"} < set(checks)
+    assert len(set(checks)) == len(checks)

@@ -39,17 +39,19 @@ def diagnose(directory: Path, max_bytes: int, told: Told) -> list[Finding]:
     findings = [lock(by), file_system(directory), permissions(directory), space(directory), reserve(directory)]
     if by is None:
         findings.append(log(directory))
+    found: list[Finding] = []
 
     def look(database: sqlite3.Connection) -> None:
+        found.clear()  # it may be read again, and then from the beginning
         for finding in inside(database, by is not None, max_bytes, told):
-            findings.append(finding)  # noqa: PERF402  those before an error stay
+            found.append(finding)  # noqa: PERF402  those before an error stay
 
     try:
         inspection.read(directory, look)
     except PerdureError as error:
         if error.message not in [finding.text for finding in findings]:
-            findings.append(Finding("database", "bad", error.message, todo(error)))
-    return findings
+            found.append(Finding("database", "bad", error.message, todo(error)))
+    return findings + found
 
 
 def todo(error: PerdureError) -> str:

@@ -132,7 +132,7 @@ def look(directory: Path) -> JournalState:
     trouble = None if holder(directory) else problem(directory)
     contents = None
     try:
-        contents = read(directory, _contents)
+        contents = read_tables(directory, _contents, Contents())
     except PerdureError as error:
         trouble = trouble or error
     by = holder(directory)
@@ -230,9 +230,12 @@ def is_new(database: sqlite3.Connection) -> bool:
     return False
 
 
+def read_tables(directory: Path, work: Callable[[sqlite3.Connection], T], nothing: T) -> T:
+    """Run something on a journal's tables as `read` does; the result is `nothing` where it has none yet."""
+    return read(directory, lambda database: nothing if is_new(database) else work(database))
+
+
 def _contents(database: sqlite3.Connection) -> Contents:
-    if is_new(database):
-        return Contents()
     facts = table.about(database)
     counts = [count(database, lane) for lane in waiting(database)]
     return Contents(
@@ -266,7 +269,7 @@ def count(database: sqlite3.Connection, lane: int) -> tuple[int, int, float | No
 
 def lanes(directory: Path, limit: int) -> list[LaneView]:
     """Return a journal's lanes, each with at most `limit` of its first writes."""
-    return read(directory, lambda database: [] if is_new(database) else list(_lanes(database, limit)))
+    return read_tables(directory, lambda database: list(_lanes(database, limit)), [])
 
 
 def _lanes(database: sqlite3.Connection, limit: int) -> Iterator[LaneView]:
@@ -305,12 +308,12 @@ def _step(database: sqlite3.Connection, lane: int, after: int, limit: int) -> li
 
 def letters(directory: Path, limit: int) -> list[DeadLetter]:
     """Return the newest dead letters of a journal, oldest first."""
-    return read(directory, lambda database: [] if is_new(database) else table.letters(database, limit))
+    return read_tables(directory, lambda database: table.letters(database, limit), [])
 
 
 def letter(directory: Path, seq: int) -> DeadLetter:
     """Return one dead letter; raises NotFoundError."""
-    found = read(directory, lambda database: None if is_new(database) else _letter(database, seq))
+    found = read_tables(directory, lambda database: table.letter(database, seq), None)
     if found is None:
         raise NotFoundError(
             f"There is no dead letter {seq}.", hint="`perdure dead-letters list` shows those there are."
@@ -318,27 +321,18 @@ def letter(directory: Path, seq: int) -> DeadLetter:
     return found
 
 
-def _letter(database: sqlite3.Connection, seq: int) -> DeadLetter | None:
-    try:
-        return table.letter(database, seq)
-    except NotFoundError:
-        return None
-
-
 def count_letters(directory: Path) -> int:
     """Return how many dead letters a journal has."""
-    return read(directory, lambda database: 0 if is_new(database) else table.count_letters(database))
+    return read_tables(directory, table.count_letters, 0)
 
 
 def letter_numbers(directory: Path) -> list[int]:
     """Return the numbers of all dead letters, in order."""
-    return read(directory, lambda database: [] if is_new(database) else list(_letter_numbers(database)))
+    return read_tables(directory, lambda database: list(_letter_numbers(database)), [])
 
 
 def bad_letters(database: sqlite3.Connection) -> list[int]:
     """Return the dead letters that are not what was written."""
-    if is_new(database):
-        return []
     seed = table.about(database)["seed"]
     return [seq for seq in _letter_numbers(database) if not _is_whole(database, seq, seed)]
 

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from perdure.errors import NotFoundError
 from perdure.journal.sqlite.record import Row, decode, entries_in, row
 from perdure.records import Backlog, DeadLetter, JournalEntry, LaneState
 
@@ -217,12 +216,10 @@ def letters(database: sqlite3.Connection, limit: int | None = None) -> list[Dead
     return [_letter(values) for values in newest][::-1]
 
 
-def letter(database: sqlite3.Connection, seq: int) -> DeadLetter:
-    """Return one dead letter; raises NotFoundError."""
+def letter(database: sqlite3.Connection, seq: int) -> DeadLetter | None:
+    """Return one dead letter."""
     values = database.execute(f"{LETTER} WHERE seq = ?", (seq,)).fetchone()
-    if values is None:
-        raise no_letter(seq)
-    return _letter(values)
+    return _letter(values) if values else None
 
 
 def count_letters(database: sqlite3.Connection) -> int:
@@ -242,11 +239,6 @@ def insert_letter(database: sqlite3.Connection, letter: DeadLetter, seq: int, se
     found = JournalEntry(seq, 0, letter.key, letter.query, letter.parameters, 0, failures=letter.attempts - 1)
     kept = row(found, -1, letter.accepted_at.timestamp(), seed)
     database.execute(INSERT_LETTER, (*kept, letter.error, letter.code, letter.failed_at.timestamp()))
-
-
-def no_letter(seq: int) -> NotFoundError:
-    """Return the error for a number that no dead letter has."""
-    return NotFoundError(f"There is no dead letter {seq}.", hint="dead_letters.list() shows those there are.")
 
 
 def _letter(values: Sequence[Any]) -> DeadLetter:
