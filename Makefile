@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 BENCH := .venv-bench
 EXTRAS := '.[neo4j]'
 WORKERS ?= auto
-PARALLEL := -n $(WORKERS) --dist loadgroup
+PARALLEL := -n $(WORKERS)
 
 # $(call venv,DIR): make an empty environment. $(call install,DIR,WHAT): put packages into it.
 ifdef UV

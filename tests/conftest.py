@@ -17,7 +17,12 @@ HOW_TO_ENABLE = (
 )
 SERVER = pytest.StashKey[str]()
 SECONDS_WITH_A_SERVER = 300
-OWN_SERVER = pytest.mark.xdist_group("own server")
+WITH_ITS_OWN = {  # files whose tests stop and kill a server, or count on all that is in it
+    "tests/conformance/test_typed_schema.py",
+    "tests/integration/test_connecting.py",
+    "tests/integration/test_outages.py",
+    "tests/integration/test_round_trips.py",
+}
 
 settings.register_profile("perdure", deadline=None, print_blob=True)
 settings.register_profile("quick", settings.get_profile("perdure"), max_examples=15)
@@ -123,16 +128,31 @@ def no_server(reason):
 def pytest_collection_modifyitems(items):
     """Mark what asks for a server, so that `-m "not neo4j"` leaves it out.
 
-    The first of them waits for its start, and the first to write for the schema. One worker has those with their own.
+    The first of them waits for its start, and the first to write for the schema.
     """
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
-        if "own_server" in fixtures:
-            item.add_marker(OWN_SERVER)
+        if "own_server" in fixtures and item.nodeid.partition("::")[0] not in WITH_ITS_OWN:
+            raise pytest.UsageError(f"{item.nodeid} asks for a server of its own: add its file to WITH_ITS_OWN.")
         if {"neo4j_server", "own_server"} & set(fixtures):
             item.add_marker(pytest.mark.neo4j)
         if item.get_closest_marker("neo4j") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(SECONDS_WITH_A_SERVER))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Give workers one test at a time, but what shares a server of its own, or a store's connection, together."""
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415  only where there are workers
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            if file in WITH_ITS_OWN:
+                return "own server"
+            return file if file.startswith("tests/conformance/") else nodeid
+
+    return Scheduling(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -8,8 +8,6 @@ from perdure import ConfigError, MemoryClient, MemorySettings, StatementRejected
 from perdure.graph import schema
 from perdure.testing import FakeGraphStore
 
-pytestmark = pytest.mark.xdist_group("own server")
-
 
 @pytest.fixture(scope="module")
 def neo4j_server(own_server):
