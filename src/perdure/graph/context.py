@@ -1,25 +1,24 @@
-"""What a prompt should know: the three memories' answer to one question, read at the same time."""
+"""What a prompt should know: what fits one question best of all that is remembered, of whatever kind."""
 
 import re
-from collections.abc import Coroutine, Iterable, Sequence
-from itertools import chain
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, Unpack
 
 from perdure.graph import checks
 from perdure.graph.scope import Scope, ScopeIds, check_id
-from perdure.graph.search import find, meaning, question
+from perdure.graph.search import question, search
 from perdure.graph.short_term import ShortTermMemory
 from perdure.graph.writing import Graph
-from perdure.models import Entity, Fact, Hit, Message, Preference, Trace
+from perdure.models import Entity, Fact, MemoryRecord, Message, Preference, Trace
 from perdure.records import MAX_HITS, VectorKind
-from perdure.runtime.together import together
+from perdure.runtime.together import both
 
 CHARACTERS_A_TOKEN = 4
 """A rough measure that errs on the long side for English."""
 LONGEST_LINE = 500
-KINDS: Sequence[VectorKind] = ("fact", "preference", "entity", "message", "trace")
-CONVERSATION = 5
-LEAST_TO_MISS = (4, 3, 2, CONVERSATION, 1, 0)
+KINDS: tuple[VectorKind, ...] = ("fact", "preference", "memory", "entity", "message", "trace")
+CONVERSATION = 6
+LEAST_TO_MISS = (5, 4, 3, CONVERSATION, 2, 1, 0)
 """Places of sections, in the order in which they give way."""
 
 
@@ -40,18 +39,16 @@ async def context(  # noqa: PLR0913  the parts of the question
     token_budget: int | None,
     **scope: Unpack[ScopeIds],
 ) -> str:
-    """Return what the three memories know about a query as text: see TypedMemory.get_context."""
+    """Return what is known about a query as text: see TypedMemory.get_context."""
     whose = graph.scope(bound, scope)
     session = None if session_id is None else check_id("session_id", session_id)
     most = checks.limit(max_items, "max_items", most=MAX_HITS)
     budget = None if token_budget is None else checks.limit(token_budget, "token_budget")
-    asked = [question(kind, query, limit=most, threshold=None) for kind in KINDS]
-    vector = await meaning(graph, whose, query)
-    work: list[Coroutine[Any, Any, list[Any]]] = [find(graph, whose, each, vector) for each in asked]
-    recent, *found = await together([_recent(ShortTermMemory(graph, bound), session, most, scope), *work])
+    asked = question(KINDS, query, limit=min(2 * most, MAX_HITS), threshold=None)  # half of them may be recent
+    said = _recent(ShortTermMemory(graph, bound), session, most, scope)
+    recent, hits = await both(said, search(graph, whose, asked))
     here = {message.id for message in recent}
-    elsewhere = [hit for hit in chain.from_iterable(found) if hit.item.id not in here]
-    chosen = sorted(elsewhere, key=lambda hit: -hit.why["cosine"])[:most]
+    chosen = [hit.item for hit in hits if hit.item.id not in here][:most]
     return _fitting(_sections(recent, chosen), budget)
 
 
@@ -59,11 +56,11 @@ async def _recent(said: ShortTermMemory, session: str | None, most: int, scope: 
     return [] if session is None else (await said.get_conversation(session, limit=most, **scope)).messages
 
 
-def _sections(recent: Sequence[Message], chosen: Sequence[Hit[Any]]) -> list[Section]:
-    items = [hit.item for hit in chosen]
+def _sections(recent: Sequence[Message], items: Sequence[Any]) -> list[Section]:
     return [
         Section("Facts", [_fact(item) for item in items if isinstance(item, Fact)]),
         Section("Preferences", [_preference(item) for item in items if isinstance(item, Preference)]),
+        Section("Remembered", [_memory(item) for item in items if isinstance(item, MemoryRecord)]),
         Section("People and things", [_entity(item) for item in items if isinstance(item, Entity)]),
         Section("Said before", [_message(item) for item in items if isinstance(item, Message)]),
         Section("Similar tasks", [_trace(item) for item in items if isinstance(item, Trace)]),
@@ -79,6 +76,10 @@ def _fact(fact: Fact) -> str:
 
 def _preference(kept: Preference) -> str:
     return f"{kept.category}: {kept.preference}" + (f" ({kept.context})" if kept.context else "")
+
+
+def _memory(kept: MemoryRecord) -> str:
+    return f"{kept.observed_at:%Y-%m-%d} {f'{kept.name}: ' if kept.name else ''}{kept.memory}"
 
 
 def _entity(entity: Entity) -> str:

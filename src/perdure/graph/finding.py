@@ -32,7 +32,7 @@ class Finding(Facts):
         """Return the entities that fit a query best, by their names, aliases and descriptions."""
         whose = self._graph.scope(self._bound, scope)
         where = {"$type": None if type is None else check_id("type", type)}
-        asked = question("entity", query, limit=limit, threshold=threshold, where=where)
+        asked = question(("entity",), query, limit=limit, threshold=threshold, where=where)
         return await search(self._graph, whose, asked)
 
     async def search_facts(
@@ -79,7 +79,7 @@ class Finding(Facts):
         whose = self._graph.scope(self._bound, scope)
         moment = checks.moment("as_of", as_of)
         asked = question(
-            kind, query, limit=limit, threshold=threshold, include_expired=include_expired or moment is not None,
+            (kind,), query, limit=limit, threshold=threshold, include_expired=include_expired or moment is not None,
             keep=partial(holds, as_of=moment, include_expired=include_expired),
         )  # fmt: skip
         return await search(self._graph, whose, asked)

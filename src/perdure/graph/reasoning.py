@@ -331,7 +331,7 @@ class ReasoningMemory:
         """
         whose = self._graph.scope(self._bound, scope)
         where = {"$success": checks.flag("success", success)}
-        asked = question("trace", query, limit=limit, threshold=threshold, where=where)
+        asked = question(("trace",), query, limit=limit, threshold=threshold, where=where)
         return await search(self._graph, whose, asked)
 
     async def get_tool_stats(self, tool_name: str | None = None, **scope: Unpack[ScopeIds]) -> list[ToolStats]:

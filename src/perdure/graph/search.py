@@ -1,18 +1,21 @@
 """Finding memories by meaning and by words."""
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from perdure.errors import InputError
 from perdure.filters import EVERYTHING, All, Condition, Filter
 from perdure.graph import checks
 from perdure.graph.scope import Scope
-from perdure.graph.searchable import found, kind_and_id, name_of
+from perdure.graph.searchable import Found, found, kind_and_id, name_of
 from perdure.graph.statements import load
 from perdure.graph.writing import Graph
 from perdure.models import Hit
 from perdure.ranking import Ranked, fuse
 from perdure.records import MAX_HITS, VectorKind, VectorQuery
+from perdure.runtime.together import together
 
 if TYPE_CHECKING:
     from numpy import float32
@@ -25,6 +28,7 @@ STATEMENTS: Mapping[VectorKind, str] = {
     "fact": TEXTS["facts"],
     "preference": TEXTS["preferences"],
     "trace": TEXTS["traces"],
+    "memory": TEXTS["memories"],
 }
 CANDIDATES = 50
 LONGEST_QUERY = 100_000
@@ -33,7 +37,7 @@ LONGEST_QUERY = 100_000
 class Question(NamedTuple):
     """What is looked for, and where."""
 
-    kind: VectorKind
+    kinds: tuple[VectorKind, ...]
     text: str
     limit: int
     threshold: float | None
@@ -45,7 +49,7 @@ class Question(NamedTuple):
 
 
 def question(  # noqa: PLR0913  the parts of a question
-    kind: VectorKind,
+    kinds: tuple[VectorKind, ...],
     query: str,
     *,
     limit: int,
@@ -59,7 +63,7 @@ def question(  # noqa: PLR0913  the parts of a question
     ours = [Condition(key, "eq", value) for key, value in (where or {}).items() if value is not None]
     wanted = All((metadata, *ours)) if ours else metadata
     least = None if threshold is None else checks.share("threshold", threshold)
-    return Question(kind, text, checks.limit(limit, most=MAX_HITS), least, wanted, **more)
+    return Question(kinds, text, checks.limit(limit, most=MAX_HITS), least, wanted, **more)
 
 
 def query_text(query: object) -> str:
@@ -76,20 +80,9 @@ async def search(graph: Graph, whose: Scope, asked: Question) -> list[Hit[Any]]:
     `score` is the sum of two shares, how far a hit is above the other candidates by meaning and by words;
     `why` has both, and the cosine, which is what `threshold` is compared with.
     """
-    lane = None if asked.session_id is None else whose.key(asked.session_id)
-    return await find(graph, whose, asked, await meaning(graph, whose, asked.text, lane))
-
-
-async def meaning(graph: Graph, whose: Scope, text: str, lane: str | None = None) -> "NDArray[float32]":
-    """Return what a text means, once everything this client wrote to a lane (None: the owner's) can be found."""
-    await graph.settled(whose.owner, lane)
+    await graph.settled(whose.owner, None if asked.session_id is None else whose.key(asked.session_id))
     await graph.index.caught_up(whose.owner)
-    [vector] = await graph.index.embedder.embed([text])
-    return vector
-
-
-async def find(graph: Graph, whose: Scope, asked: Question, vector: "NDArray[float32]") -> list[Hit[Any]]:
-    """Return what fits best, as `search` does; `vector` is what the question means."""
+    [vector] = await graph.index.embedder.embed([asked.text])
     wanted = max(CANDIDATES, asked.limit)
     while True:
         hits = await graph.index.vectors.search(_query(whose, asked, vector, wanted))
@@ -105,7 +98,7 @@ def _query(whose: Scope, asked: Question, vector: "NDArray[float32]", limit: int
         owner=whose.owner,
         vector=vector,
         text=asked.text,
-        kinds=(asked.kind,),
+        kinds=asked.kinds,
         agent_id=whose.agent_id,
         run_id=whose.run_id,
         session_id=asked.session_id,
@@ -117,14 +110,21 @@ def _query(whose: Scope, asked: Question, vector: "NDArray[float32]", limit: int
 
 async def _stored(graph: Graph, whose: Scope, asked: Question, ranked: list[Ranked]) -> list[Hit[Any]]:
     """Return those that are in the graph, and wanted; one that is gone from it is gone from the index as well."""
-    keys = [whose.key(kind_and_id(one.hit.id)[1]) for one in ranked]
-    rows = await graph.read(whose, STATEMENTS[asked.kind], lane=whose.owner, ids=keys)
-    stored = {name_of(asked.kind, one.record.id): one.record for one in found(asked.kind, [row["n"] for row in rows])}
+    keys: defaultdict[VectorKind, list[str]] = defaultdict(list)
+    for kind, record_id in (kind_and_id(one.hit.id) for one in ranked):
+        keys[kind].append(whose.key(record_id))
+    parts = await together([_read(graph, whose, kind, wanted) for kind, wanted in keys.items()])
+    stored = {name_of(one.kind, one.record.id): one.record for one in chain.from_iterable(parts)}
     return [
         Hit(item=stored[one.hit.id], score=one.score, why=_why(one))
         for one in ranked
         if one.hit.id in stored and asked.keep(stored[one.hit.id])
     ]
+
+
+async def _read(graph: Graph, whose: Scope, kind: VectorKind, keys: list[str]) -> list[Found]:
+    rows = await graph.read(whose, STATEMENTS[kind], lane=whose.owner, ids=keys)
+    return found(kind, [row["n"] for row in rows])
 
 
 def _why(one: Ranked) -> dict[str, float]:

@@ -190,7 +190,7 @@ class ShortTermMemory:
         whose = self._graph.scope(self._bound, scope)
         session = None if session_id is None else check_id("session_id", session_id)
         asked = question(
-            "message", query, limit=limit, threshold=threshold, metadata=parse(metadata), session_id=session,
+            ("message",), query, limit=limit, threshold=threshold, metadata=parse(metadata), session_id=session,
             where={"$role": None if role is None else checks.role(role)},
         )  # fmt: skip
         return await search(self._graph, whose, asked)

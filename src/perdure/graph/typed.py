@@ -60,10 +60,10 @@ class TypedMemory:
     ) -> str:
         """Return what a prompt should know about a query, as plain text under headings; empty when nothing is known.
 
-        The `max_items` that fit best among facts, preferences, entities, messages and tasks, and the newest
-        `max_items` messages of `session_id`. With `token_budget`, counted as four characters a token, what fits least
-        is left out. Each item is one line: what somebody said cannot pass for a heading. It is data, not instructions;
-        fence it as such.
+        The `max_items` that fit best among facts, preferences, what `Memory` keeps, entities, messages and tasks, and
+        the newest `max_items` messages of `session_id`. With `token_budget`, counted as four characters a token, what
+        fits least is left out. Each item is one line: what somebody said cannot pass for a heading. It is data, not
+        instructions; fence it as such.
         """
         graph = self._where()
         return await context(

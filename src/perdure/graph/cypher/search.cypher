@@ -20,3 +20,7 @@ RETURN n
 MATCH (n:Trace) WHERE n.id IN $ids AND n.owner = $owner
   AND ($agent_id IS NULL OR n.agent_id = $agent_id) AND ($run_id IS NULL OR n.run_id = $run_id)
 RETURN n
+// -- memories --
+MATCH (n:Memory) WHERE n.id IN $ids AND n.owner = $owner
+  AND ($agent_id IS NULL OR n.agent_id = $agent_id) AND ($run_id IS NULL OR n.run_id = $run_id)
+RETURN n
