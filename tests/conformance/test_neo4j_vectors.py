@@ -68,16 +68,44 @@ async def test_a_memorys_node_is_made_searchable_and_stays(index, neo4j_store):
 @pytest.mark.parametrize("most", [40, 4096])
 async def test_a_large_owner_is_searched_through_the_index(index, vectors, monkeypatch, most):
     """T6: over-fetched until there are enough; where the index gives too few, one by one."""
-    monkeypatch.setattr(vectors, "FEW", 3)
+    monkeypatch.setattr(vectors, "MANY", 3)
     monkeypatch.setattr(vectors, "MOST_FETCHED", most)
     small, large = index.owner("small"), index.owner("large")
     await index.keep(*(f"stone {n}" for n in range(300)), owner=large)
     await index.keep(*(f"stone {n}" for n in range(20)), owner=small, metadata={"rare": 1})
     found = await index.search("stone", owner=small, words=False, limit=10)
-    monkeypatch.setattr(vectors, "FEW", 5000)
+    monkeypatch.setattr(vectors, "MANY", 5000)
     exact = await index.search("stone", owner=small, words=False, limit=10)
     assert sorted(hit.dense for hit in found) == pytest.approx(sorted(hit.dense for hit in exact), abs=1e-4)
     assert await index.ids("stone", owner=large, filters={"rare": 1}) == set()
+
+
+async def test_a_search_asks_the_index_once_where_most_is_the_owners(index, vectors, neo4j_store, monkeypatch):
+    """T6: and compares one by one where a filter leaves too little of that, or where the owner has a small part."""
+    monkeypatch.setattr(vectors, "FEW", 3)
+    asked = []
+    read = type(neo4j_store).read
+
+    async def noted(store, statement, parameters):
+        asked.append(
+            "index" if "vector.queryNodes" in statement else "each" if "{owner: $owner}) WHERE" in statement else ""
+        )
+        return await read(store, statement, parameters)
+
+    monkeypatch.setattr(type(neo4j_store), "read", noted)
+    small, large = index.owner("small"), index.owner("large")
+    await index.keep(*(f"stone {n}" for n in range(200)), owner=large)
+    await index.keep(*(f"stone {n}" for n in range(20)), owner=small)
+    await index.keep(*(f"stone {n}" for n in range(5)), owner=large, kind="fact")
+
+    async def ways(**asking):
+        asked.clear()
+        found = await index.search("stone", words=False, limit=10, **asking)
+        return len(found), [way for way in asked if way]
+
+    assert await ways(owner=large) == (10, ["index"])
+    assert await ways(owner=large, kinds=("fact",)) == (5, ["index", "each"])
+    assert await ways(owner=small) == (10, ["each"])
 
 
 async def test_a_query_of_nothing_but_common_words_finds_nothing_by_words(index):

@@ -62,7 +62,9 @@ RETURN count(*)
 DELETE = f"UNWIND $keys AS key MATCH (n:Searchable {{id: key}}) WHERE n.owner = $owner {UNINDEXED}"
 FORGET = f"MATCH (n:Searchable {{owner: $owner}}) WHERE {NARROWED} {UNINDEXED}"
 
-AT_MOST = "MATCH (n:Searchable {owner: $owner}) WITH n LIMIT $most RETURN count(n) AS count"
+SHARE = """MATCH (n:Searchable) WITH count(n) AS all
+OPTIONAL MATCH (n:Searchable {owner: $owner}) WITH all, n LIMIT $most RETURN all, count(n) AS mine
+"""
 COUNT = "MATCH (n:Searchable) WHERE n.search_revision IS NOT NULL RETURN count(n) AS count"
 COUNT_OF = "MATCH (n:Searchable {owner: $owner}) WHERE n.search_revision IS NOT NULL RETURN count(n) AS count"
 REVISIONS = """MATCH (n:Searchable) WHERE n.id > $after AND n.search_revision IS NOT NULL
@@ -91,7 +93,7 @@ class Statements:
         self._label = label
         self.upsert, self.delete, self.forget = map(self._of, (UPSERT, DELETE, FORGET))
         self.exact, self.nearest, self.worded = map(self._of, (EXACT, NEAREST, WORDED))
-        self.at_most, self.count, self.count_of = map(self._of, (AT_MOST, COUNT, COUNT_OF))
+        self.share, self.count, self.count_of = map(self._of, (SHARE, COUNT, COUNT_OF))
         self.revisions = self._of(REVISIONS)
 
     def schema(self, dimension: int) -> list[str]:

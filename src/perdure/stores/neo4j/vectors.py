@@ -42,8 +42,10 @@ from perdure.vectors import (
     check_records,
 )
 
-FEW = 5000
-"""An owner with at most so many records is searched one by one, as a larger one is when the index gives too few."""
+FEW = 500
+"""An owner with at most so many records is searched one by one: the index takes longer."""
+MANY = 5000
+"""One with at most so many is as well, unless a good part of all records is its own; and any, where the index fails."""
 OVERFETCH = 4
 MOST_FETCHED = 4096
 MOST_WORDED = 16_384
@@ -59,8 +61,9 @@ class Neo4jVectorStore:
     `store` is a connected graph store on it, borrowed: it is neither opened nor closed here. `label` is the second
     label of what is searchable, and names the indexes; another label is another index.
 
-    An owner's records are compared one by one while they are few, and exactly; with more, the vector index finds
-    them, approximately, among everybody's. What scores of words mean is Lucene's, over the words of all owners.
+    An owner's records are compared one by one, and exactly, while they are few, or a small part of all. Otherwise the
+    vector index finds them, approximately, among everybody's, and they are put in order exactly. What scores of words
+    mean is Lucene's, over the words of all owners.
     """
 
     def __init__(self, store: GraphStore, *, label: str = LABEL) -> None:
@@ -165,13 +168,12 @@ class Neo4jVectorStore:
         async def exact(count: int) -> list[Row]:
             return await self._store.read(self._texts.exact, {**given, "count": count})
 
-        if await self._has_many(query.owner):
-            count = query.limit * OVERFETCH
-            while count <= MOST_FETCHED:
-                hits = chosen(query, await nearest(count))
-                if len(hits) >= query.limit:
-                    return hits
-                count *= OVERFETCH
+        count, most = query.limit * OVERFETCH, await self._most_nearest(query)
+        while count <= most:
+            hits = chosen(query, await nearest(count))
+            if len(hits) >= query.limit:
+                return hits
+            count *= OVERFETCH
         return await filled(query, exact, most=None)
 
     async def _by_words(self, query: VectorQuery, given: Mapping[str, Any]) -> list[VectorHit]:
@@ -186,9 +188,13 @@ class Neo4jVectorStore:
 
         return await filled(query, worded, most=MOST_WORDED)
 
-    async def _has_many(self, owner: str) -> bool:
-        [row] = await self._store.read(self._texts.at_most, {"owner": owner, "most": FEW + 1})
-        return row["count"] > FEW
+    async def _most_nearest(self, query: VectorQuery) -> int:
+        """Return how many of everybody's nearest the index is asked for before records are compared one by one."""
+        [row] = await self._store.read(self._texts.share, {"owner": query.owner, "most": MANY + 1})
+        if row["mine"] > MANY:
+            return MOST_FETCHED
+        worth_a_try = row["mine"] > FEW and row["mine"] * OVERFETCH >= row["all"]
+        return query.limit * OVERFETCH if worth_a_try else 0
 
     async def count(self, owner: str | None = None) -> int:
         """Return how many records there are, of one owner or of all."""
