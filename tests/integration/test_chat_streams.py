@@ -216,6 +216,13 @@ def test_a_response_is_remembered_and_has_memories_in_its_input(rig):
     assert rig.api.bodies[0] == {"model": "m", "input": "I moved to Lisbon last month.", "instructions": "Be brief."}
 
 
+def test_a_text_as_input_is_no_memory_of_itself(rig):
+    """X6: what the model reads in any case is left out, also when there is space around it."""
+    rig.respond("I live in Lisbon.")
+    rig.remembered()
+    assert [hit.memory for hit in rig.respond(" I live in Lisbon.\n").memory.hits] == ["Lisbon."]
+
+
 def test_a_response_takes_a_list_with_what_the_model_did_before(rig):
     """X5, X6: what is new is what comes after; parts are told apart, and calls of tools pass."""
     rig.respond("I moved to Lisbon last month.")

@@ -63,7 +63,8 @@ class Asked:
 
     def texts(self) -> set[str]:
         """Return what the model reads in any case."""
-        return {text for message in self._messages if (text := text_of(message).strip())} | {self._text or ""}
+        said = [self._text or "", *map(text_of, self._messages)]
+        return {text for each in said if (text := each.strip())}
 
     def with_memories(self, block: str) -> dict[str, Any]:
         """Return the body with a block before the user's last words, in the same message.

@@ -45,10 +45,11 @@ class Remembering:
         self._end_dropped()
         if not turn.recalling.limit:
             return Recalled("off")
-        if not turn.asked.query():
+        query = turn.asked.query()
+        if not query:
             return Recalled("miss")
         try:
-            search = self._tasks.start(self._search(turn), "perdure recall")
+            search = self._tasks.start(self._search(turn, query), "perdure recall")
         except ClosedError as error:
             return not_recalled(error)
         try:
@@ -63,12 +64,12 @@ class Remembering:
         hits = search.result()
         return Recalled("hit" if hits else "miss", hits)
 
-    async def _search(self, turn: Turn) -> tuple[MemoryHit, ...]:
+    async def _search(self, turn: Turn, query: str) -> tuple[MemoryHit, ...]:
         """Return what is found, without what the model reads in any case."""
         memory = await self._opened()
         read, limit = turn.asked.texts(), turn.recalling.limit
         most = min(limit + len(read), MAX_HITS)
-        found = await memory.search(turn.asked.query(), limit=most, **turn.whose)
+        found = await memory.search(query, limit=most, **turn.whose)
         new = [hit for hit in found.results if hit.memory.strip() not in read]
         return tuple(new[:limit])
 
