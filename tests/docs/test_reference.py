@@ -14,7 +14,7 @@ import perdure
 from perdure import errors
 from perdure.cli.app import program
 from perdure.openai import TurnMemory
-from perdure.openai.turns import Kept, Recall
+from perdure.openai.turns import Kept, Status
 from perdure.settings import MemorySettings, setting_names
 
 SETTINGS = ROOT / "docs" / "reference" / "settings.md"
@@ -148,7 +148,7 @@ def test_what_the_chat_client_tells_stands_in_the_reference_with_its_fields():
     below = sections(CHAT)["TurnMemory"]
     listed = [word for line in below.splitlines() if line.startswith("|") for word in _CODE.findall(line.split("|")[1])]
     assert {word for word in listed if word.isidentifier()} == {field.name for field in fields(TurnMemory)}
-    values = [value for each in (Recall, Kept) for value in get_args(each)]
+    values = [value for each in (Status, Kept) for value in get_args(each)]
     assert [value for value in values if f'`"{value}"`' not in below] == []
 
 

@@ -36,7 +36,7 @@ class AsyncOpenAI(TakesMemory[Memory, Remembering], openai.AsyncOpenAI):
         _made = openai.AsyncOpenAI.__init__
         _copied = of_one_s_own(openai.AsyncOpenAI.copy)
 
-    def asking(self, memory: Any) -> Remembering:
+    def _remembering_in(self, memory: Any) -> Remembering:
         """Return what asks and tells a Memory."""
         return memory if isinstance(memory, Remembering) else Remembering(_of_kind(memory, Memory))
 
@@ -68,7 +68,7 @@ class OpenAI(TakesMemory[SyncMemory, SyncRemembering], openai.OpenAI):
         _made = openai.OpenAI.__init__
         _copied = of_one_s_own(openai.OpenAI.copy)
 
-    def asking(self, memory: Any) -> SyncRemembering:
+    def _remembering_in(self, memory: Any) -> SyncRemembering:
         """Return what asks and tells a SyncMemory."""
         return memory if isinstance(memory, SyncRemembering) else SyncRemembering(_of_kind(memory, SyncMemory))
 

@@ -48,7 +48,7 @@ class TakesMemory(Generic[M, A]):
     recalling: Recalling
     """How memories are looked for; not for applications."""
 
-    def asking(self, memory: Any) -> A:
+    def _remembering_in(self, memory: Any) -> A:
         """Return what asks and tells a memory, None is one of its own. Raises ConfigError for another kind of thing."""
         raise NotImplementedError
 
@@ -56,48 +56,52 @@ class TakesMemory(Generic[M, A]):
     def __init__(self: Made[P], *args: P.args, **options: P.kwargs) -> None: ...
     @overload
     def __init__(
-        self, *, memory: M | None, recall_timeout: float = ..., recall_limit: int = ..., **more: Any
+        self, *, memory: M | None, recall_timeout: float = ..., recall_limit: int = ..., **options: Any
     ) -> None: ...
     @overload
     def __init__(
-        self, *, memory: M | None = ..., recall_timeout: float, recall_limit: int = ..., **more: Any
+        self, *, memory: M | None = ..., recall_timeout: float, recall_limit: int = ..., **options: Any
     ) -> None: ...
     @overload
     def __init__(
-        self, *, memory: M | None = ..., recall_timeout: float = ..., recall_limit: int, **more: Any
+        self, *, memory: M | None = ..., recall_timeout: float = ..., recall_limit: int, **options: Any
     ) -> None: ...
     def __init__(
         self,
         *,
-        memory: Any = None,
+        memory: M | None = None,
         recall_timeout: float = RECALL_SECONDS,
         recall_limit: int = RECALL_LIMIT,
-        **more: Any,
+        **options: Any,
     ) -> None:
         _check(recall_timeout, recall_limit)
-        super().__init__(**more)
+        super().__init__(**options)
         self.recalling = Recalling(recall_timeout, recall_limit)
-        self.remembering = self.asking(memory)
+        self.remembering = self._remembering_in(memory)
 
     @overload
     def copy(self: Copied[P, C_co], *args: P.args, **options: P.kwargs) -> C_co: ...
     @overload
-    def copy(self, *, memory: M, recall_timeout: float = ..., recall_limit: int = ..., **more: Any) -> Self: ...
+    def copy(self, *, memory: M, recall_timeout: float = ..., recall_limit: int = ..., **options: Any) -> Self: ...
     @overload
-    def copy(self, *, memory: M | None = ..., recall_timeout: float, recall_limit: int = ..., **more: Any) -> Self: ...
+    def copy(
+        self, *, memory: M | None = ..., recall_timeout: float, recall_limit: int = ..., **options: Any
+    ) -> Self: ...
     @overload
-    def copy(self, *, memory: M | None = ..., recall_timeout: float = ..., recall_limit: int, **more: Any) -> Self: ...
-    def copy(self, **more: Any) -> Any:
+    def copy(
+        self, *, memory: M | None = ..., recall_timeout: float = ..., recall_limit: int, **options: Any
+    ) -> Self: ...
+    def copy(self, **options: Any) -> Any:
         """Return a client with other options; what none is given for is as here, connection and memory too."""
         ours: dict[str, Any] = {
             "memory": self.remembering,
             "recall_timeout": self.recalling.seconds,
             "recall_limit": self.recalling.limit,
         }
-        given = {name: more.pop(name) for name in ours if name in more}
+        given = {name: options.pop(name) for name in ours if name in options}
         ours |= {name: value for name, value in given.items() if value is not None}
         official: Any = super()
-        return official.copy(**more, _extra_kwargs=ours)
+        return official.copy(**options, _extra_kwargs=ours)
 
     with_options = copy
 
