@@ -585,6 +585,25 @@ def test_a_forked_child_does_not_wait_for_its_parents_client(api, tmp_path):
     assert run_program(FORKED, api, tmp_path).stdout.split() == ["ConfigError", "5"]
 
 
+STANDING_STILL = """
+import threading
+from perdure.openai import OpenAI
+from perdure.sync import ending
+ending.SECONDS_AT_EXIT = 0.1
+client = OpenAI()
+said = [{"role": "user", "content": "I moved to Lisbon."}]
+client.chat.completions.create(model="m", messages=said, user_id="u1")
+client.remembering._memory.connection.loop.begin(threading.Event().wait)
+hurried = client.with_options(recall_timeout=0)
+print(hurried.chat.completions.create(model="m", messages=said, user_id="u1").memory.status)
+"""
+
+
+def test_a_process_ends_also_when_the_event_loop_stands_still(api, tmp_path):
+    """B14: nobody closed the client, and what is on the loop never ends."""
+    assert run_program(STANDING_STILL, api, tmp_path).stdout.split() == ["timeout"]
+
+
 LATE = """
 import threading
 from perdure.openai import OpenAI

@@ -78,7 +78,8 @@ class SyncRemembering:
 
     def _settle(self, turn: Turn) -> None:
         """Have a turn ended on the loop, which does so also when nobody waits for it any more."""
-        turn.memory.remembered = "pending"
+        if turn.memory.remembered == "waiting":  # else it may be over on the loop by now
+            turn.memory.remembered = "pending"
         answer = self._memory.connection.loop.begin(lambda: self._remembering.settled(turn)).answer
         answer.add_done_callback(partial(self._settled, turn))
         wait([answer], timeout=SECONDS_FOR_ACCEPTING)
@@ -150,6 +151,14 @@ class SyncRemembering:
 
     def close(self) -> None:
         """Remember what is left, and close a memory of our own; one that is lent stays open. Safe to call again."""
+        try:
+            self.end(None)
+        finally:
+            if self._opening is not None and not self._lent:
+                self._memory.close()
+
+    def end(self, seconds: float | None) -> None:
+        """Remember what is left, within some seconds, None is as long as the settings say; leave the memory open."""
         if self._process is not None:
             self._process.check()
         with self._lock:
@@ -160,13 +169,11 @@ class SyncRemembering:
         self._opener.shutdown()
         try:
             if self._open:
-                self._run(self._remembering.close)
-        except ClosedError as error:  # of a memory that was lent, and closed before
+                self._run(lambda: self._remembering.close(seconds), seconds)
+        except (ClosedError, TimeoutError) as error:  # the memory was lent, and closed before; its loop stands still
             self._remembering.lose(error)
         finally:
             _expecting.discard(self)
-            if self._opening is not None and not self._lent:
-                self._memory.close()
 
 
 _expecting = set[SyncRemembering]()
@@ -177,7 +184,7 @@ def _close(remembering: ref[SyncRemembering]) -> None:
     """Remember, when the process ends, what is left of a client that nobody has closed."""
     client = remembering()
     if client is not None and not client.is_a_parents:
-        client.close()
+        client.end(ending.SECONDS_AT_EXIT)  # the memory is closed after it, as all that are open then
 
 
 def _check(opening: Future[None]) -> None:

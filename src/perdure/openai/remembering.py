@@ -148,11 +148,14 @@ class Remembering:
         await asyncio.shield(opening)
         return self._memory
 
-    async def close(self) -> None:
-        """Remember what is left, and close a memory of our own; one that is lent stays open. Safe to call again."""
+    async def close(self, seconds: float | None = None) -> None:
+        """Remember what is left, and close a memory of our own; one that is lent stays open. Safe to call again.
+
+        Wait `seconds` for what is being remembered; None is as long as the settings say.
+        """
         for turn in list(self._open):
             self.end(turn)
-        await self._tasks.close(self._memory.settings.memory.close_timeout_seconds)
+        await self._tasks.close(self._memory.settings.memory.close_timeout_seconds if seconds is None else seconds)
         if not self._lent:
             await self._memory.close()
 
