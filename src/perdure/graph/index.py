@@ -20,7 +20,7 @@ from typing import Any, Self
 from perdure import ids
 from perdure.errors import PerdureError, StoreUnavailableError
 from perdure.graph.changes import Change, Cleared, Touched, changes_of
-from perdure.graph.searchable import EFFECTS, KINDS, Found, found, kind_and_id, name_of, text_of, vector_record
+from perdure.graph.searchable import EFFECTS, KINDS, Found, Place, found, kind_and_id, name_of, text_of, vector_record
 from perdure.graph.statements import load
 from perdure.protocols import Embedder, GraphStore, VectorStore
 from perdure.records import Revision, VectorKind, VectorRecord
@@ -63,11 +63,9 @@ class Index:
         self._wake = asyncio.Event()
         self._moved = asyncio.Event()
         self._working = asyncio.Lock()
-        self._compared = False
+        self._compared = self._lagging = self._missed = False
         self._hurry = asyncio.Event()
         self._awaited = 0
-        self._lagging = False
-        self._missed = False
         self._trouble: PerdureError | None = None
         self._warned_at = -SECONDS_BETWEEN_WARNINGS
         self._task: asyncio.Task[None] | None = None
@@ -275,42 +273,48 @@ class Index:
         self._tell()
 
     async def _apply(self, changes: Iterable[Change]) -> None:
-        by_kind: defaultdict[VectorKind, dict[str, str]] = defaultdict(dict)
+        owners: dict[Place, str] = {}
         for change in changes:
             if isinstance(change, Cleared):
                 await self.vectors.forget(change.owner, session_id=change.session_id)
             else:
-                by_kind[change.kind][change.key] = change.owner
-        for kind, owners in by_kind.items():
-            brought = set(self._brought)
-            stored = await self._index_kind(kind, list(owners))
-            await self._forget_others(kind, owners, stored | brought)
+                owners[change.kind, change.key] = change.owner
+        brought = set(self._brought)
+        await self._forget_others(owners, await self._index(owners), brought)
 
-    async def _forget_others(self, kind: VectorKind, owners: Mapping[str, str], stored: Collection[str]) -> None:
-        """Make those of some keys, each with its owner, unfindable that are not in the graph."""
+    async def _forget_others(
+        self, owners: Mapping[Place, str], stored: Collection[Place], brought: Collection[str]
+    ) -> None:
+        """Make what is not in the graph unfindable."""
         gone: defaultdict[str, list[str]] = defaultdict(list)
-        for key, owner in owners.items():
-            if key not in stored:
+        for (kind, key), owner in owners.items():
+            if (kind, key) not in stored and key not in brought:
                 gone[owner].append(name_of(kind, key.removeprefix(owner)))
         for owner, names in gone.items():
             await self.vectors.delete(owner, names)
 
-    async def _index_kind(self, kind: VectorKind, keys: Sequence[str]) -> set[str]:
-        """Embed records as they stand in the graph now, make them findable, and return the keys of those there are."""
-        stored = await self._stored(kind, keys)
+    async def _index(self, places: Iterable[Place]) -> set[Place]:
+        """Embed records as they stand in the graph now, make them findable, and return where there are any."""
+        stored = await self._stored(places)
         if not stored:
             return set()
         texts = [text_of(each.record) for each in stored]
         vectors = await self.embedder.embed(texts)
         records = [vector_record(*parts) for parts in zip(stored, texts, vectors, strict=True)]
         await self.put(records)
-        self._noted[kind].update({each.key: each.unindexed for each in stored if each.unindexed is not None})
+        for each in stored:
+            if each.unindexed is not None:
+                self._noted[each.kind][each.key] = each.unindexed
         await self._note_done(NOTED_AT_ONCE)
-        return {each.key for each in stored}
+        return {each.place for each in stored}
 
-    async def _stored(self, kind: VectorKind, keys: Iterable[str]) -> list[Found]:
-        rows = await self._store.read(KINDS[kind].stored, {"ids": list(dict.fromkeys(keys))})
-        return found(kind, [row["n"] for row in rows])
+    async def _stored(self, places: Iterable[Place]) -> list[Found]:
+        """Return the records at some places, with one question for all kinds."""
+        wanted: dict[str, list[str]] = {kind: [] for kind in KINDS}
+        for kind, key in places:
+            wanted[kind].append(key)
+        rows = await self._store.read(TEXTS["stored"], wanted) if any(wanted.values()) else []
+        return [each for row in rows for each in found(row["kind"], [row["n"]])]
 
     def _noted_count(self) -> int:
         return sum(map(len, self._noted.values()))
@@ -348,7 +352,7 @@ class Index:
         for kind in KINDS:
             before: list[str] = []
             while (keys := await self._keys(KINDS[kind].unindexed)) != before:
-                await self._index_kind(kind, keys)
+                await self._index((kind, key) for key in keys)
                 await self._note_done(1)
                 before = keys
         self._lagging = self._missed
@@ -369,7 +373,7 @@ class Index:
         total, done = sum(map(len, everything.values())), 0
         for kind, keys in everything.items():
             for first in range(0, len(keys), AT_ONCE):
-                await self._index_kind(kind, keys[first : first + AT_ONCE])
+                await self._index((kind, key) for key in keys[first : first + AT_ONCE])
                 done += len(keys[first : first + AT_ONCE])
                 if progress is not None:
                     progress(done, total)
@@ -382,14 +386,14 @@ class Index:
         after: Revision | None = None
         while page := await self.vectors.revisions(after, limit=AT_ONCE):
             after = page[-1]
-            by_kind: defaultdict[VectorKind, dict[str, str]] = defaultdict(dict)
+            owners: dict[Place, str] = {}
             for each in page:
                 kind, record_id = kind_and_id(each.id)
-                by_kind[kind][each.owner + record_id] = each.owner
+                if kind in KINDS:
+                    owners[kind, each.owner + record_id] = each.owner
             brought = set(self._brought)
-            for kind in KINDS.keys() & by_kind:
-                stored = {each.key for each in await self._stored(kind, by_kind[kind])}
-                await self._forget_others(kind, by_kind[kind], stored | brought)
+            stored = {each.place for each in await self._stored(owners)}
+            await self._forget_others(owners, stored, brought)
 
     async def _keys(self, statement: str) -> list[str]:
         return [row["id"] for row in await self._store.read(statement, {"limit": AT_ONCE})]

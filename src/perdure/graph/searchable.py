@@ -22,8 +22,6 @@ class Searchable(NamedTuple):
     """One kind of record, as the index sees it."""
 
     model: type[Record]
-    stored: str
-    """The statement that reads records by their keys."""
     unindexed: str
     """The statement that gives keys of records that changed since they were indexed."""
     indexed: str
@@ -34,23 +32,23 @@ class Searchable(NamedTuple):
 
 KINDS: Mapping[VectorKind, Searchable] = {
     "message": Searchable(
-        Message, TEXTS["messages"], TEXTS["unindexed_messages"], TEXTS["indexed_messages"], TEXTS["every_message"],
+        Message, TEXTS["unindexed_messages"], TEXTS["indexed_messages"], TEXTS["every_message"],
     ),
     "entity": Searchable(
-        Entity, TEXTS["entities"], TEXTS["unindexed_entities"], TEXTS["indexed_entities"], TEXTS["every_entity"],
+        Entity, TEXTS["unindexed_entities"], TEXTS["indexed_entities"], TEXTS["every_entity"],
     ),
     "fact": Searchable(
-        Fact, TEXTS["facts"], TEXTS["unindexed_facts"], TEXTS["indexed_facts"], TEXTS["every_fact"],
+        Fact, TEXTS["unindexed_facts"], TEXTS["indexed_facts"], TEXTS["every_fact"],
     ),
     "preference": Searchable(
-        Preference, TEXTS["preferences"], TEXTS["unindexed_preferences"], TEXTS["indexed_preferences"],
+        Preference, TEXTS["unindexed_preferences"], TEXTS["indexed_preferences"],
         TEXTS["every_preference"],
     ),
     "trace": Searchable(
-        Trace, TEXTS["traces"], TEXTS["unindexed_traces"], TEXTS["indexed_traces"], TEXTS["every_trace"],
+        Trace, TEXTS["unindexed_traces"], TEXTS["indexed_traces"], TEXTS["every_trace"],
     ),
     "memory": Searchable(
-        MemoryRecord, TEXTS["memories"], TEXTS["unindexed_memories"], TEXTS["indexed_memories"], TEXTS["every_memory"],
+        MemoryRecord, TEXTS["unindexed_memories"], TEXTS["indexed_memories"], TEXTS["every_memory"],
     ),
 }  # fmt: skip
 
@@ -94,6 +92,10 @@ def metadata_of(kept: Record) -> Mapping[str, Any]:
             return {}
 
 
+Place = tuple[VectorKind, str]
+"""A kind of record, and the key of its node: kinds may share one."""
+
+
 class Found(NamedTuple):
     """A record as it stands in the graph, with the key of its node and the state it is in."""
 
@@ -101,6 +103,11 @@ class Found(NamedTuple):
     kind: VectorKind
     record: Message | Entity | Fact | Preference | Trace | MemoryRecord
     unindexed: str | None
+
+    @property
+    def place(self) -> Place:
+        """Where it stands."""
+        return self.kind, self.key
 
     @property
     def scope(self) -> Scope:

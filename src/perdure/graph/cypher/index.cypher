@@ -2,19 +2,18 @@
 // change, from the change itself until the vector store has it. These run on nobody's behalf: what they are given are
 // whole keys, or they look at all there is that typed calls made: others may use the same labels.
 
-// -- messages --
-MATCH (n:Message) WHERE n.id IN $ids RETURN n
-// -- entities --
-MATCH (n:Entity) WHERE n.id IN $ids RETURN n
-// -- facts --
-MATCH (n:Fact) WHERE n.id IN $ids RETURN n
-// -- preferences --
-MATCH (n:Preference) WHERE n.id IN $ids RETURN n
-// -- traces --
-MATCH (n:Trace) WHERE n.id IN $ids RETURN n
-
-// -- memories --
-MATCH (n:Memory) WHERE n.id IN $ids RETURN n
+// -- stored --
+MATCH (n:Message) WHERE n.id IN $message RETURN 'message' AS kind, n
+UNION ALL
+MATCH (n:Entity) WHERE n.id IN $entity RETURN 'entity' AS kind, n
+UNION ALL
+MATCH (n:Fact) WHERE n.id IN $fact RETURN 'fact' AS kind, n
+UNION ALL
+MATCH (n:Preference) WHERE n.id IN $preference RETURN 'preference' AS kind, n
+UNION ALL
+MATCH (n:Trace) WHERE n.id IN $trace RETURN 'trace' AS kind, n
+UNION ALL
+MATCH (n:Memory) WHERE n.id IN $memory RETURN 'memory' AS kind, n
 
 // -- unindexed_messages --
 MATCH (n:Message) WHERE n.unindexed > '' AND n.id STARTS WITH n.owner RETURN n.id AS id LIMIT $limit
