@@ -108,6 +108,26 @@ async def test_a_text_has_one_vector(embedder):
         assert found[0] == pytest.approx(expected[0], abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("package", "contents", "settings"),
+    [
+        ("fastembed", "TextEmbedding", {"embedder": "fastembed:no/such"}),
+        ("sentence_transformers", "SentenceTransformer", {"embedder": "sentence-transformers:no/such"}),
+        ("sentence_transformers", "CrossEncoder", {"reranker": "cross-encoder:no/such"}),
+    ],
+)
+async def test_a_model_that_a_library_cannot_load_is_named(monkeypatch, package, contents, settings):
+    """At connect, with what the library says, and where to look."""
+
+    def load(*_, **__):
+        raise OSError("Could not load model from any source.")
+
+    pretend(monkeypatch, package, **{contents: load})
+    with pytest.raises(ProviderError, match=r"no/such failed: OSError: Could not .* source\. Look at the model's name"):
+        async with Providers(MemorySettings(**settings)):
+            pass
+
+
 # -- MiniLM
 
 

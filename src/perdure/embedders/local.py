@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perdure.errors import ConfigError
+from perdure.runtime.foreign import LOADING, answering
 from perdure.runtime.once import Once
 from perdure.runtime.threads import Threads
 
@@ -35,7 +36,8 @@ class _LibraryEmbedder:
 
     async def prepare(self) -> None:
         """Load the model, which may download it, and see how long its vectors are. No deadline holds for this."""
-        await self._threads.run(self._measure)
+        with answering(f"embedder {self.name}", LOADING):
+            await self._threads.run(self._measure)
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return a row for each text."""

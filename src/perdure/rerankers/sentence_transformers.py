@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from perdure.runtime.foreign import LOADING, answering
 from perdure.runtime.once import Once
 from perdure.runtime.threads import Threads
 
@@ -22,7 +23,8 @@ class SentenceTransformersCrossEncoder:
 
     async def prepare(self) -> None:
         """Load the model, which may download it. No deadline holds for this."""
-        await self._threads.run(self._model)
+        with answering(f"reranker {self.name}", LOADING):
+            await self._threads.run(self._model)
 
     async def rerank(self, query: str, texts: Sequence[str]) -> Sequence[float]:
         """Return a score for each text."""

@@ -6,6 +6,8 @@ from types import TracebackType
 
 from perdure.errors import ConfigError, PerdureError, ProviderError, shorten
 
+LOADING = "Look at the model's name; a model that is not on this machine yet is downloaded."
+
 
 def awaitable(answer: object, method: str, who: str) -> Awaitable[object]:
     """Return what a method has returned, for awaiting. Raises ConfigError when that cannot be."""
@@ -20,10 +22,11 @@ def awaitable(answer: object, method: str, who: str) -> Awaitable[object]:
 class answering:  # noqa: N801  a context manager, called as a function would be
     """Raise what goes wrong inside as a ProviderError of `who`, if it is not an error of ours already."""
 
-    __slots__ = ("_who",)
+    __slots__ = ("_hint", "_who")
 
-    def __init__(self, who: str) -> None:
+    def __init__(self, who: str, hint: str | None = None) -> None:
         self._who = who
+        self._hint = hint
 
     def __enter__(self) -> None:
         pass
@@ -31,4 +34,4 @@ class answering:  # noqa: N801  a context manager, called as a function would be
     def __exit__(self, _: object, error: BaseException | None, trace: TracebackType | None) -> None:
         if isinstance(error, Exception) and not isinstance(error, PerdureError):
             what = f"{type(error).__name__}: {shorten(str(error), 200)}"
-            raise ProviderError(f"The {self._who} failed: {what}") from error
+            raise ProviderError(f"The {self._who} failed: {what}", hint=self._hint) from error
