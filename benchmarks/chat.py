@@ -172,9 +172,9 @@ async def measure(run: Run) -> list[Figure]:
     """Measure both clients."""
     rounds, calls = run.scaled((5, 30), (2, 5))
     with served() as how:
-        progress("chat completions, awaited…")
+        progress("chat: awaited…")
         found = figures("AsyncOpenAI", *await asyncio.to_thread(measure_awaited, how, rounds, calls))
-        progress("chat completions, blocking…")
+        progress("chat: blocking…")
         return found + figures("OpenAI", *await asyncio.to_thread(measure_blocking, how, rounds, calls))
 
 

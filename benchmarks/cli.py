@@ -6,7 +6,7 @@ import multiprocessing
 from collections.abc import Callable, Coroutine, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -56,9 +56,10 @@ def main(description: str | None, measures: Sequence[Measure], *, needs_server: 
         run = Run(options.quick, address, options.neo4j, options.picture)
         figures: list[Figure] = []
         for place, measure in enumerate(measures, 1):
-            if len(measures) > 1:
-                progress(f"[{place} of {len(measures)}] {measure.__module__.rpartition('.')[2]}")
-            figures += in_its_own_process(measure, run)
+            part = measure.__module__.rpartition(".")[2] if len(measures) > 1 else ""
+            if part:
+                progress(f"[{place} of {len(measures)}] {part}")
+            figures += [replace(figure, part=part) for figure in in_its_own_process(measure, run)]
     report(figures, measured_on, options.json)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib import metadata
+from itertools import groupby
 from math import ceil
 from pathlib import Path
 from textwrap import fill, wrap
@@ -49,7 +50,7 @@ class Side:
     unit: str
 
     def __str__(self) -> str:
-        return f"{number(statistics.median(self.values))} {self.unit}"
+        return f"{number(statistics.median(self.values))} {self.unit}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ class Figure:
     ratios: Sequence[float] = ()
     target: Target | None = None
     note: str = ""
+    part: str = ""
+    """Which benchmark it is of."""
 
     @property
     def judged(self) -> Sequence[float]:
@@ -90,7 +93,7 @@ class Figure:
         if self.target is None:
             return ""
         unit = "x" if self.ratios or self.ours is None else self.ours.unit
-        return f"{'>=' if self.target.at_least else '<='} {number(self.target.limit)} {unit}"
+        return f"{'>=' if self.target.at_least else '<='} {number(self.target.limit)} {unit}".rstrip()
 
     def as_json(self) -> dict[str, Any]:
         """Return everything of it, the value of each round included."""
@@ -155,11 +158,18 @@ def table(figures: Sequence[Figure], width: int) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     if max(map(len, lines)) > width:
-        return "\n".join(line for figure in figures for line in stacked(figure, width))
+        parts = groupby(figures, lambda figure: figure.part)
+        return "\n\n".join("\n".join(stacked(part, list(of_it), width)) for part, of_it in parts)
     return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
 
 
-def stacked(figure: Figure, width: int) -> list[str]:
+def stacked(part: str, figures: Sequence[Figure], width: int) -> list[str]:
+    """Return the figures of a benchmark as lines under its name."""
+    heading = [part.upper(), "-" * width] if part else []
+    return heading + [line for figure in figures for line in stacked_figure(figure, width)]
+
+
+def stacked_figure(figure: Figure, width: int) -> list[str]:
     """Return a figure as lines: its name and verdict, then the rest, broken between two values where that fits."""
     name, ours, other, ratio, target, verdict = figure.cells()
     values = [ours and f"Perdure {ours}", other, ratio and f"= {ratio}", target and f"(target {target})"]
