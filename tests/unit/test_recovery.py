@@ -6,7 +6,7 @@ from collections import defaultdict
 
 import pytest
 
-from perdure import BufferedWriter, ConfigError, JournalCorruptError
+from perdure import BufferedWriter, ConfigError, InputError, JournalCorruptError
 from perdure.journal.sqlite import SqliteJournal
 from perdure.testing import FakeGraphStore, wait_until
 
@@ -160,6 +160,20 @@ async def test_a_failed_write_is_a_dead_letter_after_a_restart_too(opened, store
         await (await writer.dead_letters.redrive(again.seq))[0]
         assert list(await writer.dead_letters.list()) == []
     assert [write.statement for write in store.committed] == ["BAD"]
+
+
+async def test_a_dead_letter_that_no_room_can_hold_any_more_is_refused(opened, store):
+    """J11: sent again after the limit was lowered it would wait for ever; nor is another one of them sent."""
+    store.reject("BAD")
+    async with opened() as writer:
+        await writer.submit("BAD")
+        await writer.submit("BAD", {"text": "x" * 3000})
+        await writer.flush()
+    async with opened(max_pending_bytes=2000, max_batch_bytes=2000) as writer:
+        with pytest.raises(InputError, match="max_pending_bytes is 2000"):
+            async with asyncio.timeout(5):
+                await writer.dead_letters.redrive()
+        assert [letter.attempts for letter in await writer.dead_letters.list()] == [1, 1]
 
 
 async def test_an_orphaned_journal_is_adopted(opened, store):

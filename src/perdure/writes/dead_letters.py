@@ -6,9 +6,8 @@ from time import monotonic
 from perdure.errors import ConfigError
 from perdure.protocols import Journal
 from perdure.records import DeadLetter
-from perdure.values import snapshot
 from perdure.writes.acceptance import Acceptance
-from perdure.writes.intake import OVERHEAD, Write
+from perdure.writes.intake import Write, check
 from perdure.writes.receipts import Receipt
 
 
@@ -42,13 +41,15 @@ class DeadLetters:
         """Submit a dead letter again, or all of them in their order, and return the receipts.
 
         Each is a new write with a new number, behind what is pending; from then on it is no dead letter, unless it
-        fails again. Waits for room as `submit` does. Raises NotFoundError, and ConfigError in sync mode.
+        fails again. Waits for room as `submit` does. Raises NotFoundError, ConfigError in sync mode, and InputError,
+        before any is sent, for one that is larger than `max_pending_bytes` is now.
         """
         self._check_open()
         if not self._drains:
             raise ConfigError("A dead letter is sent again in the background.", hint="Set write_mode to 'buffered'.")
         letters = await self._journal.letters(None) if seq is None else [await self._journal.letter(seq)]
-        return [await self._again(letter) for letter in sorted(letters, key=lambda letter: letter.seq)]
+        writes = [self._anew(letter) for letter in sorted(letters, key=lambda letter: letter.seq)]
+        return [await self._submit(write) for write in writes]
 
     async def drop(self, seq: int | None = None) -> int:
         """Forget a dead letter, or all of them, and return how many that was. Raises NotFoundError."""
@@ -75,11 +76,11 @@ class DeadLetters:
         if not self._has_journal:
             raise ConfigError("No journal is open in sync mode.", hint="Set write_mode to 'buffered'.")
 
-    async def _again(self, letter: DeadLetter) -> Receipt:
-        parameters, size = snapshot(letter.parameters)
-        write = Write(
-            letter.query, parameters, letter.key, size + len(letter.query) + OVERHEAD, letter.attempts, letter.seq
-        )
+    def _anew(self, letter: DeadLetter) -> Write:
+        write = check(letter.query, letter.parameters, letter.key, self._acceptance.room.max_bytes)
+        return write._replace(failures=letter.attempts, replacing=letter.seq)
+
+    async def _submit(self, write: Write) -> Receipt:
         self._acceptance.redriven += 1
         receipt = await self._acceptance.when_there_is_room(write, None, monotonic(), None)
         return await receipt.accepted()
