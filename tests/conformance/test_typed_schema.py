@@ -55,6 +55,15 @@ async def test_two_clients_may_make_the_schema_at_once(graph):
     assert await version(graph) == [schema.VERSION]
 
 
+async def test_an_index_that_many_make_at_once_is_there_for_all(neo4j_graph):
+    """M26: Neo4j refuses those that come while the first makes it, `IF NOT EXISTS` or not."""
+    for number in range(5):
+        index = f"perdure_at_once_{number}"
+        text = f"CREATE INDEX {index} IF NOT EXISTS FOR (n:Thing) ON (n.v{number})"
+        await asyncio.gather(*(neo4j_graph.write(text) for _ in range(8)))
+        await neo4j_graph.write(f"DROP INDEX {index}")
+
+
 async def test_a_schema_step_that_failed_is_taken_up_again(graph):
     """M26: it is current only when all of it is there."""
     await forget(graph)

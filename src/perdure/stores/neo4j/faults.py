@@ -59,6 +59,10 @@ class GoneError(StatementRejectedError):
     """The statement met a node or relationship that another transaction was deleting: it may be run again."""
 
 
+class MadeMeanwhileError(StatementRejectedError):
+    """Another client was making what the statement makes: run again, one with `IF NOT EXISTS` finds it there."""
+
+
 class OwnTransactionError(Exception):
     """A statement that the server runs only in a transaction of its own, at `position` in its batch."""
 
@@ -105,11 +109,17 @@ def meaning(error: Neo4jError | DriverError, position: int | None = None) -> Per
         return StoreUnavailableError(f"Neo4j asks to try again: {said}", relief="again")
     if code in _TOO_LARGE:
         return StoreUnavailableError(f"Neo4j has no memory or no time for this transaction: {said}", relief="smaller")
-    if code == "Neo.ClientError.Statement.EntityNotFound" and "in this transaction" not in said:
-        return GoneError(f"Neo4j refused the statement ({code}): {said}", position=position)
     if code.startswith(_STATEMENT):
-        return StatementRejectedError(f"Neo4j refused the statement ({code}): {said}", position=position)
+        return _refusal(code, said)(f"Neo4j refused the statement ({code}): {said}", position=position)
     return StoreUnavailableError(f"Neo4j cannot answer now ({code or type(error).__name__}): {said}")
+
+
+def _refusal(code: str, said: str) -> type[StatementRejectedError]:
+    if code == "Neo.ClientError.Statement.EntityNotFound" and "in this transaction" not in said:
+        return GoneError
+    if code == "Neo.ClientError.Schema.EquivalentSchemaRuleAlreadyExists":
+        return MadeMeanwhileError
+    return StatementRejectedError
 
 
 def meaning_at_connect(error: Neo4jError | DriverError, uri: str, username: str) -> PerdureError:

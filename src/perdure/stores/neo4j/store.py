@@ -33,7 +33,13 @@ from perdure.errors import (
 from perdure.records import Batch, JournalEntry, LaneMark
 from perdure.stores.neo4j import compose
 from perdure.stores.neo4j.convert import plain, sendable
-from perdure.stores.neo4j.faults import GoneError, OwnTransactionError, meaning_at_connect, translated
+from perdure.stores.neo4j.faults import (
+    GoneError,
+    MadeMeanwhileError,
+    OwnTransactionError,
+    meaning_at_connect,
+    translated,
+)
 from perdure.telemetry import STORES
 
 OLDEST = (5, 26)
@@ -364,7 +370,8 @@ def is_gone(error: StoreError) -> bool:
 
 def is_worth_another_try(error: StoreError) -> bool:
     """Return whether the same statement may do at once, as after a deadlock."""
-    return is_gone(error) or (isinstance(error, StoreUnavailableError) and error.relief == "again")
+    passing = isinstance(error, StoreUnavailableError) and error.relief == "again"
+    return passing or isinstance(error, GoneError | MadeMeanwhileError)
 
 
 async def rows_of(result: Any) -> list[dict[str, Any]]:
