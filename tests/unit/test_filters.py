@@ -129,6 +129,7 @@ HOLDS = [
     ({"n": {"contains": 1}}, {"n": [True]}, False),
     ({"n": {"contains": 1}}, {"n": "1"}, False),
     ({"n": {"icontains": "A"}}, {"n": [1, "a"]}, True),
+    ({"n": {"icontains": "a"}}, {"n": ["A"]}, True),
     ({"n": {"icontains": "A"}}, {"n": ["ab"]}, False),
     ({"n": {"contains": ""}}, {"n": ""}, True),
     ({"n": {"contains": "a"}}, {}, False),

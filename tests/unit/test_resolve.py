@@ -216,6 +216,33 @@ def test_a_models_words_never_change_somebodys_own():
     assert valid(memories) == {"Porto!"}
 
 
+def test_a_models_words_of_one_length_do_not_take_turns():
+    """The first stay: else each telling would write."""
+    one, other = "Ana lives in Porto.", "Ana dwells in Porto"
+    assert len(one) == len(other)
+    memories, decisions = told([said(one, 0, "porto", role=None)], [said(other, 1, "porto", role=None)])
+    assert events(decisions) == ["NONE"]
+    assert valid(memories) == {one}
+
+
+def test_words_that_a_fuller_text_has_replaced_are_nobodys_any_more():
+    """Said in the same call by somebody, they are that somebody's own, and kept."""
+    short, long = "Ana lives in Porto.", "Ana has lived in Porto since May 2024."
+    memories, _ = told([said(short, 0, role=None, value="porto")])
+    call = [said(long, 1, "porto", role=None), said(short, 2, role="user", name="")]
+    memories, decisions = told(call, known=memories.values())
+    assert events(decisions) == ["UPDATE", "ADD"]
+    assert valid(memories) == {short, long}
+
+
+def test_an_answer_that_comes_back_has_the_slot_it_is_told_with():
+    """It was kept before anybody knew what it answers."""
+    words = "I live in Porto"
+    plain = Existing(memory_id("s", words, name=None), words, day(0), in_own_words=True, expired=True)
+    _, [decision] = told([said(words, 1, "porto")], known=[plain])
+    assert (decision.memory.slot, decision.memory.value, decision.memory.expired) == (LIVES, "porto", False)
+
+
 def test_an_id_that_a_memory_of_other_words_has_is_not_given_twice():
     """A memory keeps its id when its text is changed; the old text, told again, is a memory of its own."""
     changed = Existing(memory_id("s", "I like tea"), "I like coffee", day(0))
