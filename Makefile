@@ -30,7 +30,7 @@ help: ## say what there is to make
 demo: $(VENV)/.demo ## watch an agent's turns stop waiting (ARGS="--neo4j URI", ARGS="--input FILE")
 	@$(BIN)/python -m perdure demo $(ARGS)
 
-test: $(VENV)/.test ## run every test, also against a real Neo4j (ARGS="-k name", WORKERS=1)
+test: $(VENV)/.test ## run every test, also against a real Neo4j (ARGS="-k name", WORKERS=2)
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 crash: ROUNDS ?= 100
