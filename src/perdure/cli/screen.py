@@ -228,15 +228,16 @@ def scored(hits: Sequence[tuple[float, Text]]) -> Table:
 
 
 def report(found: Sequence[Finding]) -> None:
-    """Print what was looked at, and what to do."""
+    """Print what was looked at, and what to do: as sentences, in which a command stays whole where it is copied."""
     show(findings(found))
     say()
-    steps = [(each.check, each.todo) for each in found if each.todo]
+    steps = [each for each in found if each.todo]
     if not steps:
         say("Nothing needs to be done.", "green")
         return
     say("To be done:", "bold")
-    show(sheet(steps))
+    for each in steps:
+        say(f"{each.check}: {each.todo}")
 
 
 def findings(found: Sequence[Finding]) -> Table:
