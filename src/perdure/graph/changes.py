@@ -7,7 +7,7 @@ from perdure.graph.searchable import Effect
 from perdure.records import VectorKind
 
 
-class Touched(NamedTuple):
+class Changed(NamedTuple):
     """A record that was written or removed, which the graph says when it is looked at; its key is that of its node."""
 
     owner: str
@@ -24,7 +24,7 @@ class Cleared(NamedTuple):
     session_id: str | None
 
 
-Change = Touched | Cleared
+Change = Changed | Cleared
 
 
 def changes_of(owner: str, effects: Sequence[Effect], parameters: Mapping[str, Any]) -> Iterator[Change]:
@@ -35,7 +35,7 @@ def changes_of(owner: str, effects: Sequence[Effect], parameters: Mapping[str, A
             yield Cleared(owner, given and given.removeprefix(owner))
             continue
         for each in cast("list[Any]", given if isinstance(given, list) else [given]):
-            yield Touched(owner, effect.kind, _key(each), marked=not effect.removes)
+            yield Changed(owner, effect.kind, _key(each), marked=not effect.removes)
 
 
 def _key(given: Any) -> str:

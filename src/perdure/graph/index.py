@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from perdure import ids
 from perdure.errors import PerdureError, StoreUnavailableError
-from perdure.graph.changes import Change, Cleared, Touched, changes_of
+from perdure.graph.changes import Change, Changed, Cleared, changes_of
 from perdure.graph.searchable import EFFECTS, KINDS, Found, Place, found, kind_and_id, name_of, text_of, vector_record
 from perdure.graph.statements import load
 from perdure.protocols import Embedder, GraphStore, VectorStore
@@ -109,7 +109,7 @@ class Index:
 
     def _can_be_found_again(self, change: Change) -> bool:
         """Return whether a change is marked, and nothing before it could undo what a look for marks makes of it."""
-        return isinstance(change, Touched) and change.marked and not self._clearing[change.owner]
+        return isinstance(change, Changed) and change.marked and not self._clearing[change.owner]
 
     def _done(self, changes: Sequence[Change]) -> None:
         self._left.subtract(Counter(change.owner for change in changes))
@@ -161,7 +161,7 @@ class Index:
         """Take note of records that a write leaves in the graph and that are not findable yet."""
         for key in keys:
             self._left[owner] += 1
-            receipt.when_settled(partial(self._add, Touched(owner, kind, key, marked=True)))
+            receipt.when_settled(partial(self._add, Changed(owner, kind, key, marked=True)))
 
     async def remove(self, owner: str, kind: VectorKind, record_ids: Sequence[str]) -> None:
         """Make records unfindable at once that are gone from the graph."""
@@ -261,7 +261,7 @@ class Index:
 
     async def _follow(self) -> None:
         """Take the oldest changes into the vector store: one clearing, or all up to the next one."""
-        touched = takewhile(lambda change: isinstance(change, Touched), self._changes)
+        touched = takewhile(lambda change: isinstance(change, Changed), self._changes)
         changes = list(islice(touched, AT_ONCE)) or [self._changes[0]]
         await self._apply(changes)
         for change in changes:
