@@ -313,6 +313,20 @@ async def test_what_was_not_the_index_to_hear_of_is_found_when_the_writer_has_re
         assert await contents(client, "tea") == {"tea, slow"}
 
 
+async def test_what_a_turn_changed_is_indexed_with_one_write(rig, monkeypatch):
+    """M5: of whatever kinds it is; the server has the next turn to do."""
+    monkeypatch.setattr(following, "SECONDS_FOR_COMPANY", 3600.0)
+    async with rig.client() as client:
+        await client.short_term.add_message("s", "user", "the first", user_id="ada")
+        assert await contents(client, "first") == {"the first"}
+        before = rig.vectors.upserts
+        await client.short_term.add_message("s", "user", "find a day", user_id="ada")
+        await client.reasoning.start_trace("s", "find a day", user_id="ada")
+        await client.long_term.add_fact("Ada", "is free on", "Friday", user_id="ada")
+        assert await contents(client, "find") == {"the first", "find a day"}
+        assert rig.vectors.upserts == before + 1
+
+
 # -- making it anew
 
 
