@@ -32,7 +32,7 @@ def shell(tmp_path):
     def run(script):
         command = ["bash", "-euo", "pipefail", "-c", script]
         both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        done = subprocess.run(command, cwd=here, env=environment, check=False, text=True, timeout=60, **both)
+        done = subprocess.run(command, cwd=here, env=environment, check=False, text=True, timeout=200, **both)
         assert done.returncode == 0, done.stdout
         return done.stdout
 

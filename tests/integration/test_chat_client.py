@@ -15,7 +15,7 @@ from pathlib import Path
 import openai
 import pytest
 from chat_api import tool_call
-from doors import BlockingDoor, Rig, at
+from doors import PATIENCE, BlockingDoor, Rig, at
 from openai.types.chat import ChatCompletion
 from pydantic import BaseModel
 
@@ -309,8 +309,7 @@ async def break_down():
 def test_memory_trouble_does_not_fail_a_completion(door, api, trouble, status):
     """X4: within its time, the completion goes on without memories, and says so."""
     embedder = Trouble()
-    hurried = {"recall_timeout": 0.05} if status == "timeout" else {}
-    rig = Rig(door, api, settings(embedder=embedder), **hurried)
+    rig = Rig(door, api, settings(embedder=embedder), recall_timeout=0.05 if status == "timeout" else PATIENCE)
     rig.chat("Hello", user_id="u2")  # the first completion waits longer
     embedder.trouble = trouble
     answer = rig.chat("Where do I live?")

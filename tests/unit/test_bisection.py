@@ -45,7 +45,7 @@ async def test_a_hint_saves_tries():
     for position in (True, False):
         store = FakeGraphStore()
         store.reject("BAD", position=position)
-        async with BufferedWriter(store, write_mode="buffered") as writer:
+        async with BufferedWriter(store, write_mode="buffered", linger_seconds=5.0) as writer:  # all in one batch
             for n in range(64):
                 await writer.submit("BAD" if n == 31 else NOTE, {"n": n})
         tries[position] = len(store.batches)
