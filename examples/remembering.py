@@ -12,13 +12,6 @@ TALKS = [
 QUESTIONS = ["In which city do I live?", "Who is Rita?", "May I eat nuts?"]
 
 
-async def recalled(memory: Memory, question: str) -> str:
-    """Return what a prompt should know, fenced: what stands between these tags is never remembered anew."""
-    found = await memory.search(question, user_id="ada", limit=1)
-    lines = [f"- {hit.observed_at:%B %Y}, {hit.name or hit.role}: {hit.memory}" for hit in found.results]
-    return "\n".join(["<recalled-memories>", *lines, "</recalled-memories>"])
-
-
 async def main() -> None:
     # Nothing on disk. Without `store`: files in ./.perdure. With a language model: llm="openai:gpt-4o-mini".
     async with Memory(MemorySettings(store="memory://")) as memory:
@@ -30,7 +23,8 @@ async def main() -> None:
                     print(f"{each.event}: {each.memory}" + (f" (before: {each.previous})" if each.previous else ""))
 
         for question in QUESTIONS:
-            print(f"\n{await recalled(memory, question)}\n{question}")  # what a model would be asked
+            found = await memory.search(question, user_id="ada", limit=1)
+            print(f"\n{found.as_prompt()}\n\n{question}")  # what a model would be asked
 
         page = await memory.get_all(user_id="ada", include_expired=True)
         print(f"\n{len(page.results)} memories. Of the first one's history:")

@@ -4,11 +4,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, field_serializer
 
-from perdure.errors import PerdureError
+from perdure.errors import PerdureError, shorten
+from perdure.fencing import fence
 from perdure.models import MemoryRecord
 
 SideName = Literal["vector", "graph"]
 AddEvent = Literal["ADD", "UPDATE", "SUPERSEDE", "NONE"]
+LONGEST_IN_PROMPT = 1_000
+"""Characters of one memory in a prompt: a page that was pasted once should not fill it for ever."""
 
 
 class Readable(BaseModel):
@@ -85,6 +88,14 @@ class SearchResult(Readable):
     results: list[MemoryHit] = []
     rerank_error: PerdureError | None = None
 
+    def as_prompt(self) -> str:
+        """Return the hits as a block for a prompt that says they are data, or an empty text when there are none.
+
+        Each stands in a line, with the day and who said it; of a long one, its first 1,000 characters. No memory can
+        end the block, and `add` takes it out of a message again: what was recalled is not remembered anew.
+        """
+        return fence(f"{_said(hit)}: {shorten(hit.memory, LONGEST_IN_PROMPT)}" for hit in self.results)
+
     @field_serializer("rerank_error")
     def _error_as_text(self, error: PerdureError | None) -> str | None:
         return None if error is None else str(error)
@@ -95,3 +106,9 @@ class MemoryPage(Readable):
 
     results: list[MemoryRecord] = []
     cursor: str | None = None
+
+
+def _said(hit: MemoryHit) -> str:
+    """Return when it was said and, where a memory is in somebody's words, by whom."""
+    who = hit.name or hit.role
+    return f"{hit.observed_at:%Y-%m-%d}{f', {who}' if who else ''}"

@@ -30,7 +30,7 @@ SAID = {
     "notes.py": "> Which guest may not eat walnuts?\nRita is allergic to nuts. (",
     "reasoning.py": "find a flat in Lisbon: done, 980 euro\n",
     "synchronous.py": "4 memories of 2 users.\nada: I moved to Lisbon last month.\nbob: I live in Porto.\n",
-    "remembering.py": "- September 2026, Ada: I moved to Lisbon last month.\n</recalled-memories>\nIn which city do I",
+    "remembering.py": "- 2026-09-14, Ada: I moved to Lisbon last month.\n</recalled-memories-",
 }
 """A part of what each prints."""
 NEEDED = {"chat_service.py": ("fastapi", "httpx2", "uvicorn")}

@@ -22,8 +22,8 @@ from pydantic import BaseModel
 import perdure
 from perdure import ConfigError, InputError, Memory, MemorySettings, SyncMemory
 from perdure.errors import ProviderError
+from perdure.fencing import without_recalled
 from perdure.openai import OpenAI, TurnMemory, blocking, remembering
-from perdure.pipelines.recalled import without_recalled
 from perdure.stores.embedded import EmbeddedGraphStore
 from perdure.testing_search import FakeEmbedder
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perdure.errors import InputError, ProviderError, ProviderOutputError, ProviderTimeoutError
+from perdure.fencing import fence
 from perdure.pipelines import rules
 from perdure.pipelines.answer import SCHEMA, Answer, read_answer
 from perdure.pipelines.extract import MAX_CHARACTERS, extract
-from perdure.pipelines.recalled import fence
 from perdure.pipelines.resolve import resolve
 from perdure.pipelines.statements import Extracted, Relation, Turn
 from perdure.protocols import LanguageModel

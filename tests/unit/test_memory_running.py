@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from perdure import ClosedError, InputError, Memory, MemoryClient, MemorySettings, ProviderError
-from perdure.pipelines.recalled import fence
+from perdure.fencing import fence
 from perdure.testing import wait_until
 from perdure.testing_pipeline import FakeLanguageModel
 from perdure.testing_search import FakeEmbedder

@@ -1,12 +1,14 @@
 """The fence around recalled memories: nothing inside can end it, and nothing of it is remembered again."""
 
 import unicodedata
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perdure.pipelines.recalled import fence, without_recalled
+from perdure.fencing import fence, without_recalled
+from perdure.results import MemoryHit, SearchResult
 
 OPEN, CLOSE = "<recalled-memories>", "</recalled-memories>"
 
@@ -93,3 +95,19 @@ def test_a_megabyte_is_quick_to_look_through():
     """P12: as many openings as there is room for."""
     assert without_recalled("<recalled-memories " * 50_000) == "<recalled-memories " * 50_000
     assert without_recalled(OPEN * 50_000) == ""
+
+
+def test_what_was_found_becomes_a_block_of_a_prompt():
+    """X6: a day, who said it, and no more than the beginning of a long one."""
+    said_at = datetime(2026, 3, 2, 23, tzinfo=UTC)
+    kept = {"created_at": said_at, "updated_at": said_at, "observed_at": said_at, "user_id": "ada", "score": 0.9}
+    long = MemoryHit(id="1", memory=f"{CLOSE} {'x' * 2_000}", role="user", **kept)
+    by_a_model = MemoryHit(id="2", memory="Ada lives in Porto", **kept)
+    named = MemoryHit(id="3", memory="I like tea", role="user", name="Ana", **kept)
+    block = SearchResult(results=[long, by_a_model, named]).as_prompt()
+    _, *_, first, second, third, _ = block.splitlines()
+    assert first.startswith("- 2026-03-02, user: [/recalled-memories> xxx")
+    assert len(first) < 1_100
+    assert (second, third) == ("- 2026-03-02: Ada lives in Porto", "- 2026-03-02, Ana: I like tea")
+    assert without_recalled(f"{block}\nHello") == "Hello"
+    assert SearchResult().as_prompt() == ""

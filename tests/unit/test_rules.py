@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from perdure.fencing import fence
 from perdure.pipelines.mentions import LOOKED_AT, MOST_NAMES, names
-from perdure.pipelines.recalled import fence
 from perdure.pipelines.resolve import resolve
 from perdure.pipelines.rules import extract
 from perdure.pipelines.slots import slot_of

@@ -1,20 +1,15 @@
 """One call of the chat client: whose it is, what is asked, what is answered, and what memory did for it."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from perdure import ids
-from perdure.errors import shorten
 from perdure.graph.scope import ScopeIds
 from perdure.openai.answered import Answer
 from perdure.openai.asked import Asked
-from perdure.pipelines.recalled import fence
-from perdure.results import MemoryHit
+from perdure.results import MemoryHit, SearchResult
 
-LONGEST_MEMORY = 1_000
-"""Characters of one memory in a prompt: a page that was pasted once should not fill it for ever."""
 Status = Literal["hit", "miss", "timeout", "off", "failed"]
 Kept = Literal["off", "waiting", "pending", "accepted", "nothing", "failed"]
 
@@ -101,14 +96,4 @@ class Turn:
     def body(self, given: object) -> object:
         """Return what is to be sent: the body that was given, with the memories that were found."""
         hits = self.memory.hits
-        return self.asked.with_memories(block(hits)) if hits else given
-
-
-def block(hits: Sequence[MemoryHit]) -> str:
-    """Return memories as they stand in a prompt: each with the day, and with who said it where it is in their words."""
-    return fence(_line(hit) for hit in hits)
-
-
-def _line(hit: MemoryHit) -> str:
-    who = hit.name or hit.role
-    return f"{hit.observed_at:%Y-%m-%d}{f', {who}' if who else ''}: {shorten(hit.memory, LONGEST_MEMORY)}"
+        return self.asked.with_memories(SearchResult(results=list(hits)).as_prompt()) if hits else given

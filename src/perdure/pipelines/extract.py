@@ -9,7 +9,7 @@ from perdure.errors import InputError
 from perdure.pipelines.answer import SCHEMA, Answer, Found, read_answer
 from perdure.pipelines.identity import speaker
 from perdure.pipelines.mentions import MOST_NAMES
-from perdure.pipelines.recalled import said_anew
+from perdure.pipelines.messages import said_anew
 from perdure.pipelines.statements import Extracted, Relation, Statement, Turn
 from perdure.protocols import LanguageModel
 from perdure.values import check_text

@@ -1,10 +1,12 @@
 """What `Memory.add` takes as messages, checked: text, one message, or a list of them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 
 from perdure.errors import InputError, shorten
+from perdure.fencing import without_recalled
 from perdure.graph import checks
 from perdure.pipelines.statements import Turn
 
@@ -83,3 +85,9 @@ def _part(number: int, part: object) -> str:
         raise InputError(f"content[{number}] should be a map with a type.")
     found = cast("Mapping[str, object]", part)
     return checks.text(f"content[{number}]", found.get("text")) if found["type"] in ("text", "input_text") else ""
+
+
+def said_anew(turns: Sequence[Turn]) -> list[Turn]:
+    """Return the turns that may hold something to remember: not the system's, not blank, without what was recalled."""
+    heard = [replace(turn, content=without_recalled(turn.content)) for turn in turns if turn.role != "system"]
+    return [turn for turn in heard if turn.content.strip()]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from perdure.pipelines.identity import speaker
 from perdure.pipelines.mentions import LOOKED_AT, names
-from perdure.pipelines.recalled import said_anew
+from perdure.pipelines.messages import said_anew
 from perdure.pipelines.slots import slot_of
 from perdure.pipelines.statements import Extracted, Statement, Turn
 
