@@ -250,6 +250,7 @@ async def test_a_client_that_could_not_connect_connects_when_it_can(neo4j_server
     with pytest.raises(StoreUnavailableError):
         await client.connect()
     await network.restore()
+    client.settings.neo4j.connect_timeout_seconds = 30.0
     await client.connect()
     assert await client.query.cypher(GREETING) == [{"one": 1}]
     await client.close()
