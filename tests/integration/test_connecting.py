@@ -13,6 +13,7 @@ import pytest
 from breakable import settings_for
 
 from perdure import ConfigError, MemoryClient, MemorySettings, StoreUnavailableError
+from perdure.wiring import graph_store
 
 GREETING = "RETURN 1 AS one"
 BOLT_MAGIC = bytes.fromhex("6060B017")
@@ -237,6 +238,17 @@ async def test_the_right_password_is_let_in(own_server):
     """The control: the same server, the same way."""
     async with MemoryClient(settings_for(own_server)) as client:
         assert await client.query.cypher(GREETING) == [{"one": 1}]
+
+
+async def test_clients_connect_at_once_to_a_new_database(own_server):
+    """M26: Neo4j ends one of two transactions that make the same constraint, and those that make it meanwhile."""
+    async with MemoryClient(settings_for(own_server)) as client:
+        for _ in range(5):
+            await client.buffered.submit("DROP CONSTRAINT perdure_journal_mark IF EXISTS")
+            await client.flush()
+            stores = [graph_store(settings_for(own_server)) for _ in range(8)]
+            await asyncio.gather(*(store.connect() for store in stores))
+            await asyncio.gather(*(store.close() for store in stores))
 
 
 async def test_a_client_that_could_not_connect_connects_when_it_can(neo4j_server, network):

@@ -112,6 +112,11 @@ class Neo4jGraphStore:
         except (Neo4jError, DriverError) as error:
             await self.close()
             raise meaning_at_connect(error, self._uri, self._username) from error
+        except StoreError as error:
+            await self.close()
+            if isinstance(error.__cause__, Neo4jError | DriverError):
+                raise meaning_at_connect(error.__cause__, self._uri, self._username) from error.__cause__
+            raise
         except (OSError, TimeoutError) as error:
             await self.close()
             raise StoreUnavailableError(
@@ -129,8 +134,7 @@ class Neo4jGraphStore:
                 f"{self.name} is {info.agent}, and Perdure needs Neo4j {OLDEST[0]}.{OLDEST[1]} or newer.",
                 hint="Upgrade the server, or use the embedded store.",
             )
-        async with self._session() as session:
-            await (await session.run(MARKS_ARE_UNIQUE)).consume()
+        await self.write(MARKS_ARE_UNIQUE, {})  # which clients that connect to a new database do at once
         STORES.info("connected to %s (%s)", self.name, info.agent)
 
     async def close(self) -> None:
