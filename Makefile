@@ -44,7 +44,7 @@ check: $(VENV)/.check ## format, lint, types, import rules and the fast tests, i
 	@$(MAKE) --no-print-directory --jobs=2 $(VENV)/.typed quick
 
 # What the types are checked from: unchanged since it was last in order, it still is.
-$(VENV)/.typed: $(VENV)/.check $(shell find src tests/types -name '*.py')
+$(VENV)/.typed: $(VENV)/.check $(shell find src tests/types -name '*.py' -o -type d)
 	@$(BIN)/pyright --pythonpath $(BIN)/python > $(VENV)/pyright.log || { cat $(VENV)/pyright.log; exit 1; }
 	@touch $@
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from perdure import ids
 from perdure.graph.everybody import owners, take
 from perdure.graph.names import MAX_NAME_LENGTH, fact_names, name_key
-from perdure.graph.rows import kept, properties, record
+from perdure.graph.rows import IncompleteError, kept, properties, record
 from perdure.graph.scope import Scope
 from perdure.graph.statements import load
 from perdure.graph.writing import Graph
@@ -32,11 +32,13 @@ class Stored:
     __slots__ = ("_node", "expired", "id", "name", "role", "said_at", "text")
 
     def __init__(self, node: dict[str, Any]) -> None:
+        said_at = node.get("observed_at") or node.get("said")
+        if node.get("public_id") is None or node.get("memory") is None or said_at is None:
+            raise IncompleteError("A node in the graph is no memory: look at its public_id, memory and observed_at.")
         self._node = node
         self.id: str = node["public_id"]
         self.text: str = node["memory"]
-        said = node.get("observed_at")
-        self.said_at: datetime = datetime.fromtimestamp(node["said"], UTC) if said is None else said
+        self.said_at: datetime = said_at if isinstance(said_at, datetime) else datetime.fromtimestamp(said_at, UTC)
         self.name: str | None = node.get("name")
         self.role: Role | None = node.get("role")
         self.expired: bool = node.get("expired", node.get("expired_at") is not None)
@@ -172,25 +174,22 @@ class Memories:
     async def related(self, whose: Scope, memory_ids: Sequence[str], slots: Sequence[str]) -> list[Stored]:
         """Return what is in the graph of these ids, and of what answers these slots of exactly this scope."""
         given: dict[str, Any] = {"ids": _keys(whose, memory_ids), "slots": [slot_key(whose, slot) for slot in slots]}
-        rows = await self._graph.read(whose, TEXTS["related"], lane=UNORDERED, **given)
-        return [Stored(row["m"]) for row in rows]
+        return await self._graph.records(_whole, whose, TEXTS["related"], lane=UNORDERED, **given)
 
     async def get(self, whose: Scope, memory_ids: Sequence[str], *, settled: bool = False) -> list[Stored]:
         """Return the memories of these ids that there are, in no order; `settled` waits for what this client queued."""
         lane = lane_of(whose) if settled else UNORDERED
-        rows = await self._graph.read(whose, TEXTS["memories"], lane=lane, ids=_keys(whose, memory_ids))
-        return [Stored(row["m"]) for row in rows]
+        return await self._graph.records(_whole, whose, TEXTS["memories"], lane=lane, ids=_keys(whose, memory_ids))
 
     async def candidates(self, whose: Scope, memory_ids: Sequence[str]) -> list[Stored]:
         """Return what a ranking looks at of these memories; they have no `record`."""
-        rows = await self._graph.read(whose, TEXTS["candidates"], lane=UNORDERED, ids=_keys(whose, memory_ids))
-        return [Stored(row) for row in rows]
+        wanted = _keys(whose, memory_ids)
+        return await self._graph.records(Stored, whose, TEXTS["candidates"], lane=UNORDERED, ids=wanted)
 
     async def neighbours(self, whose: Scope, places: Sequence[tuple[str, int]]) -> list[Stored]:
         """Return the same of what stands at these places of chats."""
         texts = [place_text(place) for place in places]
-        rows = await self._graph.read(whose, TEXTS["neighbours"], lane=UNORDERED, places=texts)
-        return [Stored(row) for row in rows]
+        return await self._graph.records(Stored, whose, TEXTS["neighbours"], lane=UNORDERED, places=texts)
 
     async def mentioning(self, whose: Scope, names: Sequence[str], limit: int) -> list[str]:
         """Return the ids of the newest memories that mention one of these names."""
@@ -277,6 +276,10 @@ def place_text(place: tuple[str, int]) -> str:
 def of_record(whose: Scope, found: MemoryRecord) -> Scope:
     """Return the scope that a memory of an owner was made in."""
     return replace(whose, agent_id=found.agent_id, run_id=found.run_id)
+
+
+def _whole(row: dict[str, Any]) -> Stored:
+    return Stored(row["m"])
 
 
 def _with_mark(row: dict[str, Any]) -> tuple[str, MemoryRecord]:

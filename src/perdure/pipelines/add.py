@@ -10,8 +10,10 @@ from perdure import ids
 from perdure.errors import PerdureError, StoreUnavailableError, WriteFailed
 from perdure.graph.index import Index
 from perdure.graph.memories import Accepted, Memories, Stored, Written, scope_key
+from perdure.graph.rows import IncompleteError
 from perdure.graph.scope import Scope
 from perdure.graph.searchable import Found, spoken, text_of, vector_record
+from perdure.models import MemoryRecord
 from perdure.pipelines import rules
 from perdure.pipelines.claims import Claim, Claims, Sides
 from perdure.pipelines.extract import extract
@@ -127,6 +129,8 @@ class Adding:
         slots = [each.slot for each in found.statements if each.slot is not None]
         try:
             return await self._stores.run(lambda: self._memories.related(whose, wanted, slots))
+        except IncompleteError:
+            raise
         except StoreUnavailableError:
             return []
 
@@ -165,12 +169,21 @@ class Adding:
             graph = await self._graph_side(receipt, monotonic())
             if graph.error is not None:
                 raise graph.error
-            found = (await self._vector_side([_findable(whose, written, revision, vector)])).stored
+            vectors = await self._vector_side([_findable(whose, written, revision, vector)])
+            found = vectors.stored and await self._stands(whose, written.record)
         finally:
             if found:
                 self._index.is_put("memory", states)
             else:
                 self._index.follow_records(whose.owner, "memory", states, receipt)
+
+    async def _stands(self, whose: Scope, memory: MemoryRecord) -> bool:
+        """Return whether the graph has a memory just so: it may have been forgotten, or changed again, meanwhile."""
+        try:
+            found = await self._stores.run(lambda: self._memories.get(whose, [memory.id]))
+        except StoreUnavailableError:
+            return False
+        return [(each.text, each.record.updated_at) for each in found] == [(memory.memory, memory.updated_at)]
 
     async def _write(
         self, whose: Scope, planned: Plan, vectors: "NDArray[float32]", claims: Sequence[Claim],

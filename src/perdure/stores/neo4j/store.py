@@ -49,6 +49,8 @@ SHORTEST_PAUSE = 0.05
 SHORTEST_COMPOSED = 8
 IDLE_SECONDS_BEFORE_CHECK = 5.0
 MARKS_ARE_UNIQUE = "CREATE CONSTRAINT perdure_journal_mark IF NOT EXISTS FOR (k:_JournalMark) REQUIRE k.id IS UNIQUE"
+IN_PIECES = re.compile(r"\bIN\s+(?:\S+\s+CONCURRENT\s+)?TRANSACTIONS\b", re.IGNORECASE)
+"""How a statement says that it commits in pieces: `CALL … IN 4 CONCURRENT TRANSACTIONS`."""
 T = TypeVar("T")
 FORGET = "MATCH (k:_JournalMark) WHERE k.id IN $lanes DELETE k"
 
@@ -160,8 +162,12 @@ class Neo4jGraphStore:
                 pause *= 2
 
     async def write(self, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Run one statement in one transaction, with one round trip; deadlocks are tried again at once."""
-        return await soon(partial(self._run, WRITE_ACCESS, statement, parameters), is_worth_another_try)
+        """Run one statement in one transaction, with one round trip; deadlocks are tried again at once.
+
+        `CALL … IN TRANSACTIONS` is run once: some of it may be committed.
+        """
+        again = partial(is_worth_another_try, statement)
+        return await soon(partial(self._run, WRITE_ACCESS, statement, parameters), again)
 
     async def _run(self, access: str, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         with translated():
@@ -175,11 +181,10 @@ class Neo4jGraphStore:
         and the only one that a lost answer may run twice: its mark is written after it.
         """
         entries = self._prefix(batch.entries)
-        alone = entries[0].statement in self._own_transaction
         try:
             async with self._deadline():
-                if alone:
-                    await soon(partial(self._apply_alone, batch, entries[0]), is_gone)
+                if entries[0].statement in self._own_transaction:
+                    await self._apply_alone(batch, entries[0])
                 else:
                     await soon(partial(self._apply_together, batch, entries), is_gone)
         except OwnTransactionError as error:
@@ -372,10 +377,13 @@ def is_gone(error: StoreError) -> bool:
     return isinstance(error, GoneError)
 
 
-def is_worth_another_try(error: StoreError) -> bool:
-    """Return whether the same statement may do at once, as after a deadlock."""
-    passing = isinstance(error, StoreUnavailableError) and error.relief == "again"
-    return passing or isinstance(error, GoneError | MadeMeanwhileError)
+def is_worth_another_try(statement: str, error: StoreError) -> bool:
+    """Return whether a statement that was undone may do at once, as after a deadlock."""
+    if IN_PIECES.search(statement):
+        return False
+    if isinstance(error, MadeMeanwhileError):
+        return "IF NOT EXISTS" in statement.upper()
+    return isinstance(error, GoneError) or (isinstance(error, StoreUnavailableError) and error.relief == "again")
 
 
 async def rows_of(result: Any) -> list[dict[str, Any]]:

@@ -45,7 +45,8 @@ from perdure.vectors import (
 FEW = 500
 """An owner with at most so many records is searched one by one: the index takes longer."""
 MANY = 5000
-"""One with at most so many is as well, unless a good part of all records is its own; and any, where the index fails."""
+"""One with at most so many is as well, unless a good part of all records is its own; and any, for whom the index finds
+too few."""
 OVERFETCH = 4
 MOST_FETCHED = 4096
 MOST_WORDED = 16_384
