@@ -15,7 +15,7 @@ from perdure.graph.query import GraphQuery
 from perdure.graph.scope import Scope
 from perdure.graph.typed import TypedMemory
 from perdure.graph.writing import Graph
-from perdure.protocols import GraphStore
+from perdure.protocols import GraphStore, VectorStore
 from perdure.providers import Providers
 from perdure.records import CloseReport, FlushSummary, Health
 from perdure.runtime.home import Home
@@ -67,6 +67,8 @@ class MemoryClient(TypedMemory):
             raise ConfigError("This client is connected already.")
         store = graph_store(self.settings)
         kept = journal(self.settings)
+        vectors, separate = vector_store(self.settings, store)
+        self._providers = Providers(self.settings)
         self._home = Home()
         try:
             if kept is not None and (self.settings.memory.write_mode != "sync" or await kept.has_writes_left()):
@@ -79,7 +81,7 @@ class MemoryClient(TypedMemory):
             if self._report is not None:
                 raise ClosedError("This client was closed while it connected.")
             self._schema_trouble = await _schema_trouble(store)
-            index = await self._follower(store)
+            index = await self._follower(self._providers, store, vectors, separate=separate)
             self._writer = await BufferedWriter(store, journal=kept, **self._options()).start()
             self._store = store
             self._graph = self._typed(store, self._writer, index, self._told())
@@ -169,10 +171,10 @@ class MemoryClient(TypedMemory):
             reachable, store.name, detail, stats.pending, stats.oldest_pending_seconds, *self.buffered.journal_health()
         )
 
-    async def _follower(self, store: GraphStore) -> Index:
+    async def _follower(
+        self, providers: Providers, store: GraphStore, vectors: VectorStore, *, separate: bool
+    ) -> Index:
         """Return an index that follows the graph until the stack is closed."""
-        vectors, separate = vector_store(self.settings, store)
-        self._providers = providers = Providers(self.settings)
         self._stack.push_async_callback(providers.close, self.settings.memory.close_timeout_seconds)
         await providers.prepare()
         index = Index(store, vectors, providers.embedder, separate=separate)

@@ -56,8 +56,8 @@ PROVIDERS: Mapping[str, Mapping[str, str]] = {
 """What a provider may be called, by kind: one that has a model after the colon needs one."""
 OBJECTS: Mapping[str, tuple[type, str]] = {
     "embedder": (Embedder, "an object with a name, a dimension and `async def embed(texts)`"),
-    "llm": (LanguageModel, "a function of (messages, schema), an object with `async def complete`, or None"),
-    "reranker": (Reranker, "a function of (query, texts), an object with `async def rerank`, or None"),
+    "llm": (LanguageModel, "a function of (messages, schema), an object with a name and `async def complete`, or None"),
+    "reranker": (Reranker, "a function of (query, texts), an object with a name and `async def rerank`, or None"),
 }
 """What else it may be."""
 PositiveInt = Annotated[int, Field(ge=1)]
@@ -342,6 +342,9 @@ def explain(error: ValidationError, model: type[BaseModel]) -> ConfigError:
     where = ".".join(str(part) for part in first["loc"] if isinstance(part, str) and part[0].islower())
     if first["type"] == "extra_forbidden":
         return ConfigError(unknown_name(where, model))
+    group = [name for name in setting_names(model) if name.startswith(f"{where}.")]
+    if where and group:
+        return ConfigError(f"{where} is a group of settings: {', '.join(group)}.")
     text = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
     given = first["input"]
     shown = f" = {shorten(repr(given), 60)}" if not where.endswith(SECRETS) and is_plain(given) else ""

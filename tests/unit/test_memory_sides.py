@@ -8,6 +8,8 @@ import pytest
 
 from perdure import ClosedError, ConfigError, Memory, MemoryClient, MemorySettings, StoreUnavailableError
 from perdure.errors import ProviderTimeoutError
+from perdure.graph.memories import Stored
+from perdure.graph.rows import IncompleteError
 from perdure.stores.embedded import EmbeddedGraphStore
 from perdure.testing_search import FakeEmbedder, FakeVectorStore
 
@@ -218,3 +220,33 @@ async def test_what_is_added_and_updated_is_embedded_once():
         [made] = (await memory.add("I like tea", user_id="ada")).results
         await memory.update(made.id, "I like coffee", user_id="ada")
     assert asked == ["I like tea", "I like coffee"]
+
+
+async def test_an_update_that_meets_a_deletion_leaves_nothing_among_the_vectors():
+    """P18: the memory goes while its new words are embedded."""
+    embedding, deleted = asyncio.Event(), asyncio.Event()
+
+    class Held(FakeEmbedder):
+        async def embed(self, texts):
+            if "coffee" in texts[0]:
+                embedding.set()
+                await deleted.wait()
+            return await super().embed(texts)
+
+    async with Memory(MemorySettings(store="memory://", embedder=Held())) as memory:
+        index = memory.client.graph.index
+        [made] = (await memory.add("I like tea", user_id="ada")).results
+        update = asyncio.create_task(memory.update(made.id, "I like coffee", user_id="ada"))
+        await embedding.wait()
+        await memory.delete_all(user_id="ada")
+        deleted.set()
+        await update
+        await index.caught_up('[null,"ada"]')
+        assert not await index.vectors.revisions(limit=1)
+
+
+@pytest.mark.parametrize("left", [{}, {"public_id": "m"}, {"public_id": "m", "memory": "I like tea"}])
+def test_what_is_left_of_a_memory_is_none(left):
+    """P18: Neo4j shows a node while it is deleted, without some of its properties; a read is then taken again."""
+    with pytest.raises(IncompleteError, match="no memory"):
+        Stored({"id": "k", "owner": "o", **left})

@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("openai", reason="pip install 'perdure[openai]'")
 
+import openai
 from openai_api import HANG, FakeAPI, chat
 
 from perdure.embedders.openai import CHARACTERS_AT_A_TIME, TEXTS_AT_A_TIME, OpenAIEmbedder, parted
@@ -146,6 +147,7 @@ async def test_many_calls_at_once_learn_it_together(api, model):
         (403, {}, ProviderError, "not allowed for this key"),
         (404, {}, ProviderError, "is not there. Look at the model's name"),
         (429, {"retry-after": 7}, RateLimitError, "asked too often. Try again in 7 s."),
+        (429, {"retry-after": 4000}, RateLimitError, "Try again in 4,000 s."),
         (429, {"retry-after-ms": 2500}, RateLimitError, "Try again in 2.5 s."),
         (429, {"retry-after": "soon"}, RateLimitError, "Try again later"),
         (429, {}, RateLimitError, "Try again later"),
@@ -436,3 +438,14 @@ async def test_an_embedder_by_name(api):
         vectors = await providers.embedder.embed(["one", "", "three"])
     assert vectors[:, 0].tolist() == [3, 0, 5]
     assert api.requests[-1][2]["input"] == ["one", "three"]
+
+
+async def test_requests_of_one_call_share_its_time(api, connect):
+    """P14: what has no time left is not tried again, however short the pause."""
+    server = connect(api.url, max_retries=3)
+    api.fail(429, **{"retry-after-ms": 1})
+    with pytest.raises(openai.RateLimitError):
+        await server.ask(
+            lambda client: client.embeddings.create(model="x", input="a"), asyncio.get_running_loop().time()
+        )
+    assert len(api.requests) == 1

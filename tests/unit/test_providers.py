@@ -12,6 +12,7 @@ import pytest
 from test_embedders import pretend
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from perdure import MemoryClient
 from perdure.embedders import bert
 from perdure.errors import (
     ConfigError,
@@ -341,3 +342,13 @@ def test_what_is_not_named_is_not_loaded():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "[]\n"
+
+
+async def test_a_provider_that_cannot_work_is_told_before_anything_is_made(tmp_path, monkeypatch):
+    """No directory, no journal and no graph are left by a key that is missing."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    for named in ({"llm": "openai:gpt-4o"}, {"embedder": "openai:text-embedding-3-small"}):
+        settings = MemorySettings(data_dir=tmp_path / "new", memory={"write_mode": "buffered"}, **named)
+        with pytest.raises(ConfigError, match="wants a key"):
+            await MemoryClient(settings).connect()
+    assert not (tmp_path / "new").exists()

@@ -171,6 +171,7 @@ def test_variables_of_tests_and_of_others_are_left_alone(monkeypatch, variable):
         {"neo4j": {"password": ["hunter2"]}},
         {"neo4j": {"password": "hunter2", "usrname": "me"}},
         {"neo4j": "neo4j://me:hunter2@host:7687"},
+        {"openai": "hunter2"},
         {"store": "neo4j://host", "neo4j": {"uri": "bolt://host", "password": "hunter2"}},
     ],
 )

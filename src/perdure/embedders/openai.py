@@ -1,5 +1,6 @@
 """Embedding models behind OpenAI's API: OpenAI's own, and every server that speaks it."""
 
+import asyncio
 from collections.abc import Sequence
 
 import numpy as np
@@ -45,21 +46,25 @@ class OpenAIEmbedder:
     async def prepare(self) -> None:
         """Ask for one vector, if how long they are is not known."""
         if self._dimension is None:
-            self._dimension = (await self._request(["dimension"])).shape[1]
+            self._dimension = (await self._request(["dimension"], self._end())).shape[1]
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return a row for each text."""
+        end = self._end()
         await self.prepare()
-        parts = [await self._request(part) for part in parted([text[:LONGEST_TEXT] for text in texts])]
+        parts = [await self._request(part, end) for part in parted([text[:LONGEST_TEXT] for text in texts])]
         return np.concatenate(parts) if parts else np.zeros((0, self.dimension), dtype=np.float32)
 
-    async def _request(self, texts: list[str]) -> NDArray[np.float32]:
+    def _end(self) -> float:
+        return asyncio.get_running_loop().time() + self._seconds
+
+    async def _request(self, texts: list[str], end: float) -> NDArray[np.float32]:
         with mapped(f"embedder {self.name}"):
             answer = await self._server.ask(
                 lambda client: client.embeddings.create(
                     model=self._model, input=texts, dimensions=self._asked_for, encoding_format="float"
                 ),
-                self._seconds,
+                end,
             )
             vectors = np.array(_vectors(answer), dtype=np.float32)
         if vectors.ndim != 2 or len(vectors) != len(texts) or not vectors.size:

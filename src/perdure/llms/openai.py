@@ -68,15 +68,14 @@ class OpenAIServer:
         self._max_retries = max_retries
         self._client = Once(partial(AsyncOpenAI, api_key=key, base_url=address, timeout=None, max_retries=0))
 
-    async def ask(self, call: Callable[[AsyncOpenAI], Awaitable[T]], seconds: float) -> T:
+    async def ask(self, call: Callable[[AsyncOpenAI], Awaitable[T]], end: float) -> T:
         """Return what a call of the official client returns, or raise what it raises.
 
-        What may succeed later is tried again while there are `seconds` left for it. (The client, which knows of no
+        What may succeed later is tried again before `end`, on the event loop's clock. (The client, which knows of no
         deadline, would wait for two minutes where a server says so, and its refusal would end as a timeout.)
         """
         client = self._client.made or await self._threads.run(self._client)
         loop = asyncio.get_running_loop()
-        end = loop.time() + seconds
         for tried in range(self._max_retries):
             try:
                 return await call(client)
@@ -110,27 +109,28 @@ class OpenAILanguageModel:
     async def complete(self, messages: Sequence[Mapping[str, str]], *, schema: Mapping[str, Any] | None = None) -> str:
         """Return the answer; raises ProviderOutputError for one that is empty, refused or cut off."""
         given = cast("list[ChatCompletionMessageParam]", [dict(message) for message in messages])
+        end = asyncio.get_running_loop().time() + self._seconds
         with mapped(f"language model {self.name}"):
-            answer = await self._asked(given, schema)
+            answer = await self._asked(given, schema, end)
         return self._read(answer)
 
     async def _asked(
-        self, messages: list[ChatCompletionMessageParam], schema: Mapping[str, Any] | None
+        self, messages: list[ChatCompletionMessageParam], schema: Mapping[str, Any] | None, end: float
     ) -> ChatCompletion:
         while schema is not None and self._formats[0] != "text":
             tried = self._formats
             try:
-                return await self._create(messages, _format(tried[0], schema))
+                return await self._create(messages, _format(tried[0], schema), end)
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 if not _is_about_the_format(error):
                     raise
                 self._formats = tried[1:] if self._formats is tried else self._formats
-        return await self._create(messages, omit)
+        return await self._create(messages, omit, end)
 
-    async def _create(self, messages: list[ChatCompletionMessageParam], form: Any) -> ChatCompletion:
+    async def _create(self, messages: list[ChatCompletionMessageParam], form: Any, end: float) -> ChatCompletion:
         return await self._server.ask(
             lambda client: client.chat.completions.create(model=self._model, messages=messages, response_format=form),
-            self._seconds,
+            end,
         )
 
     def _read(self, answer: object) -> str:
@@ -194,7 +194,9 @@ def _when_again(error: openai.APIStatusError) -> str:
     if error.code == SPENT:
         return "Its quota is spent: look at the account's plan and bills."
     seconds = _retry_after(error)
-    return "Try again later, or lower the concurrency." if seconds is None else f"Try again in {seconds:.3g} s."
+    if seconds is None:
+        return "Try again later, or lower the concurrency."
+    return f"Try again in {seconds:,.0f} s." if seconds > 10 else f"Try again in {seconds:.3g} s."
 
 
 def _pause(error: openai.APIError, tried: int) -> float | None:
