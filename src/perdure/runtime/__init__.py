@@ -1,1 +1,1 @@
-"""Where work runs: the event loop and process an object belongs to."""
+"""Where, when and how much of it work runs: event loops and processes, threads, places, deadlines, turns."""
