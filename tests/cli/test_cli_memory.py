@@ -118,7 +118,18 @@ def test_what_supersedes_says_what_it_supersedes(look, data_dir):
     assert look("add", "I live in Lisbon.", *ADA).out == "known  I live in Lisbon.\n"
 
 
-@pytest.mark.parametrize("text", ["[Note] I live in Porto.", "{sic} I live in Porto.", "- I live in Porto."])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[Note] I live in Porto.",
+        "{sic} I live in Porto.",
+        "- I live in Porto.",
+        "[ ] Call the dentist on Monday.",
+        "[[Lisbon]] is where I live.",
+        "[] is an empty list.",
+        "{'a': 1} is a dictionary.",
+    ],
+)
 def test_a_text_is_no_json_for_its_brackets(look, data_dir, types, text):
     """Control: what is refused below could be nothing else."""
     types(text)
@@ -131,12 +142,9 @@ def test_a_text_is_no_json_for_its_brackets(look, data_dir, types, text):
     [
         ('[{"role": "user", "content": "cut', "begins as JSON, and is none"),
         ("[{]", "begins as JSON, and is none: Expecting property name enclosed in double quotes, line 1, column 3"),
-        (
-            "{'role': 'user', 'content': 'x'}",
-            'To keep it as a text, as it is: perdure add --user-id ID -- "$(cat FILE)"',
-        ),
-        ("[]", "messages"),
-        ("{}", "has no content"),
+        ('{"a": 1} is JSON.', 'To keep it as a text, as it is: perdure add --user-id ID -- "$(cat FILE)"'),
+        ("[ ]\n", "messages"),
+        (" {}", "has no content"),
         ('[{"role": "robot", "content": "x"}]', "role = 'robot' should be one of"),
         ('[{"role": "user"}]', "has no content"),
         ('{"role": "user", "content": "x", "created_at": "soon"}', "created_at = 'soon' is no time"),

@@ -32,8 +32,8 @@ from perdure.memory import Memory
 from perdure.results import AddResult
 
 STDIN = "-"
-BEGINS_AS_JSON = re.compile(r"""\s*(\{\s*["'}]|\[\s*[\[{"'\]])""")
-"""What no text begins with; `[Note]` is one, and so is `{sic}`."""
+BEGINS_AS_JSON = re.compile(r"""\s*(\{\s*"|\[\s*[{"]|(\{\s*\}|\[\s*\])\s*\Z)""")
+"""What no text begins with; `[Note]` is one, and so are `{sic}` and `[ ] Call the dentist.`."""
 AS_TEXT = 'To keep it as a text, as it is: perdure add --user-id ID -- "$(cat FILE)"'
 LONGEST = 300
 IN_USE = "Let that process add it, or end it first. Several processes can share a Neo4j: --uri."
