@@ -9,6 +9,7 @@ from perdure.demo.remembering import BAD_STATEMENT
 
 SECONDS = 240
 """A server that has just started plans each statement of every kind of memory for the first time."""
+SAID = "We met Ana Lima in São Paulo.\x9b"
 LEFT = "MATCH (n) WHERE n.owner STARTS WITH '[\"perdure-demo-' OR n:DemoLog RETURN labels(n) AS labels, n.id AS id"
 
 
@@ -45,13 +46,17 @@ async def test_the_demo_leaves_nothing_on_a_server(neo4j_server, graph, python, 
     assert await graph.run(LEFT) == []
 
 
-def test_a_conversation_of_ones_own_is_kept_and_asked(python, tmp_path):
-    """A plain list without times, names or tools will do; what it mentions most is asked for."""
+def test_a_conversation_of_ones_own_is_kept_and_asked(python, tmp_path, monkeypatch):
+    """A plain list without times, names or tools will do; what it mentions most is asked for.
+
+    Its words steer no terminal, and a console that knows no letters gets JSON, too.
+    """
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     path = tmp_path / "talk.json"
-    said = [("user", "We met Ana Lima in Porto."), ("assistant", "Noted."), ("user", "It was Ana Lima who sang.")]
+    said = [("user", SAID), ("assistant", "Noted."), ("user", "It was Ana Lima who sang.")]
     path.write_text(json.dumps([{"role": role, "content": content} for role, content in said]))
     figures = run_demo(python, "--input", str(path))
     assert figures["problems"] == []
     answer = figures["remembered"]["answers"][0]
     assert answer["question"] == "What do we know about Ana Lima?"
-    assert "We met Ana Lima in Porto." in [hit["memory"] for hit in answer["hits"]]
+    assert SAID in [hit["memory"] for hit in answer["hits"]]

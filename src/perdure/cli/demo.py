@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from perdure.cli import screen
 from perdure.cli.endings import Interrupted
 from perdure.cli.options import AsJson
 from perdure.cli.parsing import Program, whole
@@ -54,7 +55,7 @@ def demo(
     except ValueError as error:
         raise InputError(f"--uri {shorten(repr(uri), 80)} {error}.") from None
     try:
-        code = run(source, limit, server, as_json=as_json)
+        code = run(source, limit, server, screen.emit if as_json else None)
     except (KeyboardInterrupt, asyncio.CancelledError) as error:
         reason = error.__context__ or error
         raise Interrupted("\n".join(getattr(reason, "__notes__", []))) from None

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -21,20 +20,20 @@ from perdure.telemetry import WRITES
 DONE, FAILED = 0, 1
 
 
-def run(source: Path | None, limit: int, uri: str | None, *, as_json: bool) -> int:
+def run(source: Path | None, limit: int, uri: str | None, emit: Callable[[object], None] | None = None) -> int:
     """Run the demo with at most `limit` turns, and return 0 when every promise was kept, else 1.
 
     The conversation is the one that is shipped where `source` is None, and the store a temporary directory where `uri`
-    is. Raises InputError for a file that is no conversation.
+    is. With `emit` nothing is shown: it gets the figures. Raises InputError for a file that is no conversation.
     """
     turns = load_turns(source, limit)
     questions = questions_about(turns) if source else SHIPPED
     WRITES.addFilter(lambda record: BAD_STATEMENT not in record.getMessage())  # it has its place in the report
-    console = Console()
-    if as_json:
+    if emit:
         figures = measured(turns, questions, uri, ignore_turns)
-        print(json.dumps(figures, ensure_ascii=False, indent=2))
+        emit(figures)
     else:
+        console = Console()
         what = str(source) if source else "the conversation shipped with it"
         report.print_title(console, len(turns), what, uri or "the embedded store")
         with report.progress_bars(console, len(turns)) as on_turn:
