@@ -148,6 +148,11 @@ def test_a_text_is_no_json_for_its_brackets(look, data_dir, types, text):
         ('[{"role": "robot", "content": "x"}]', "role = 'robot' should be one of"),
         ('[{"role": "user"}]', "has no content"),
         ('{"role": "user", "content": "x", "created_at": "soon"}', "created_at = 'soon' is no time"),
+        ('{"content": "x", "created_at": 1700000000000}', "in seconds since 1970, not in milliseconds"),
+        ('[{"content": "x", "created_at": 1e300}]', "created_at = 1e+300 is no time"),
+        ('{"content": "x", "created_at": NaN}', "created_at = nan is no time"),
+        ('[{"content":' + "[" * 200_000, "is nested too deep"),
+        ('{"content": "x", "created_at": ' + "1" * 5000 + "}", "a number too long to be read"),
         (" \n", "There is nothing to remember"),
         (b"\xff\xfe", "Standard input is no UTF-8: byte 1"),
     ],
@@ -157,6 +162,13 @@ def test_what_cannot_be_remembered_is_refused(look, data_dir, types, given, what
     types(given)
     assert what in look("add", "-", *ADA, code=2).err
     assert not data_dir.exists() or not look("search", "x", *ADA).out.startswith("Memories")
+
+
+def test_a_standard_input_that_is_closed_is_refused(look, data_dir, monkeypatch):
+    """P1: as `<&-` closes it."""
+    monkeypatch.setattr("sys.stdin", None)
+    assert look("add", "-", *ADA, code=2).err == "perdure: There is no standard input: it is closed.\n"
+    assert not data_dir.exists()
 
 
 @pytest.mark.parametrize(

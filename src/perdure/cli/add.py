@@ -4,7 +4,6 @@ import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Any, cast
 
 import typer
@@ -35,6 +34,7 @@ STDIN = "-"
 BEGINS_AS_JSON = re.compile(r"""\s*(\{\s*"|\[\s*[{"]|(\{\s*\}|\[\s*\])\s*\Z)""")
 """What no text begins with; `[Note]` is one, and so are `{sic}` and `[ ] Call the dentist.`."""
 AS_TEXT = 'To keep it as a text, as it is: perdure add --user-id ID -- "$(cat FILE)"'
+SECONDS = "As a number it is in seconds since 1970, not in milliseconds: 1772355700."
 LONGEST = 300
 IN_USE = "Let that process add it, or end it first. Several processes can share a Neo4j: --uri."
 WORDS = {"ADD": "added", "SUPERSEDE": "added", "UPDATE": "changed", "NONE": "known"}
@@ -110,6 +110,8 @@ def messages_of(words: Sequence[str]) -> Messages:
 
 def from_stdin() -> Messages:
     """Return what stands on standard input: JSON, if it begins as messages do, or else a text."""
+    if sys.stdin is None:  # as `<&-` leaves it
+        raise InputError("There is no standard input: it is closed.")
     if sys.stdin.isatty():
         screen.complain("Type what to remember; Ctrl-D ends it.")
     try:
@@ -118,12 +120,21 @@ def from_stdin() -> Messages:
         raise InputError(f"Standard input is no UTF-8: byte {error.start + 1}.") from None
     if not BEGINS_AS_JSON.match(text):
         return text
+    given = from_json(text)
+    return [dated(each) for each in cast("list[Any]", given)] if isinstance(given, list) else dated(given)
+
+
+def from_json(text: str) -> Any:
+    """Return what a document says; raises InputError for one that cannot be read."""
     try:
-        given = json.loads(text)
+        return json.loads(text)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise InputError(f"Standard input begins as JSON, and is none: {error.msg}, {where}.", hint=AS_TEXT) from None
-    return [dated(each) for each in cast("list[Any]", given)] if isinstance(given, list) else dated(given)
+    except RecursionError:
+        raise InputError("Standard input is JSON that is nested too deep to be read.", hint=AS_TEXT) from None
+    except ValueError:
+        raise InputError("Standard input is JSON with a number too long to be read.", hint=AS_TEXT) from None
 
 
 def dated(message: Any) -> Any:
@@ -132,9 +143,13 @@ def dated(message: Any) -> Any:
         return message
     found = cast("dict[str, Any]", message)
     said_at = found.get("created_at")
-    if isinstance(said_at, int | float) and not isinstance(said_at, bool):
-        return {**found, "created_at": datetime.fromtimestamp(said_at, UTC)}
-    return {**found, "created_at": moment_for("created_at", said_at)} if isinstance(said_at, str) else found
+    if isinstance(said_at, str):
+        return {**found, "created_at": moment_for("created_at", said_at)}
+    if not isinstance(said_at, int | float) or isinstance(said_at, bool):
+        return found
+    if (moment := screen.instant(said_at)) is None:
+        raise InputError(f"created_at = {shorten(repr(said_at), 60)} is no time.", hint=SECONDS)
+    return {**found, "created_at": moment}
 
 
 def report(result: AddResult) -> None:
