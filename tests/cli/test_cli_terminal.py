@@ -141,6 +141,30 @@ def test_a_reader_that_has_gone_is_no_fault(data_dir):
     assert done.stdout.splitlines()[-1] in ("0", "1")
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no disk that is always full")  # noqa: PTH110
+@pytest.mark.parametrize(
+    "command", [("status",), ("status", "--json"), ("--help",), ("search", "x", "--json")], ids=names
+)
+def test_output_that_cannot_be_written_is_told_on_standard_error(data_dir, command):
+    """In a sentence, also where a program should get a document; the last has an error of its own to tell."""
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = subprocess.run(
+            [sys.executable, "-m", "perdure", *command],
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    if command[0] == "search":
+        assert (done.returncode, done.stderr.splitlines()[0]) == (
+            2,
+            "perdure: Say whose memory it is: --user-id, --agent-id or --run-id.",
+        )
+    else:
+        assert (done.returncode, done.stderr) == (1, "perdure: No space left on device\n")
+
+
 def test_a_console_that_knows_no_letters_gets_escapes(look, monkeypatch, data_dir):
     """Nothing is lost, and nothing breaks."""
     asyncio.run(said("Lisbon é 東京"))

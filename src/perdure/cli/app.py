@@ -68,10 +68,12 @@ def run(arguments: Sequence[str]) -> int:
         say_error(error, as_json=as_json)
         return WRONG_USE if isinstance(error, ConfigError | InputError) else FAILED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone; nothing is left to say
+        give_up_output()  # the reader has gone; nothing is left to say
         return FAILED
     except OSError as error:
-        say_error(PerdureError(f"{error.strerror or error}: {error.filename!r}"), as_json=as_json)
+        what = error.strerror or str(error)
+        what = what if error.filename is None else f"{what}: {error.filename!r}"
+        say_error(PerdureError(what), as_json=as_json)
         return FAILED
     except Exception as error:  # noqa: BLE001  the rim
         where = traceback.extract_tb(error.__traceback__)[-1]
@@ -84,24 +86,35 @@ def ended(command: Any, arguments: Sequence[str]) -> int:
     """Run the program, and return how it ended."""
     try:
         code = command(list(arguments), prog_name="perdure")
-        sys.stdout.flush()  # while what comes of a reader that has gone can still be told
     except SystemExit as ending:
         code = ending.code if isinstance(ending.code, int) else FAILED
+    sys.stdout.flush()  # while what comes of a reader that has gone, or a full disk, can still be told
     if code == INTERRUPTED:
         raise Interrupted
     return code if isinstance(code, int) else 0
 
 
 def say_error(error: PerdureError, *, as_json: bool) -> None:
-    """Say what went wrong, and what to do about it."""
-    if as_json:
-        from perdure.cli import screen  # noqa: PLC0415  not before there is something to say
+    """Say what went wrong, and what to do about it: as a document, or on standard error where that cannot be had."""
+    try:
+        if as_json:
+            from perdure.cli import screen  # noqa: PLC0415  not before there is something to say
 
-        screen.emit({"error": error})
-        return
+            screen.emit({"error": error})
+        sys.stdout.flush()
+    except OSError:
+        give_up_output()
+    else:
+        if as_json:
+            return
     for text in (f"perdure: {error.message}", error.hint, *getattr(error, "__notes__", ())):
         if text:
             complain(text)
+
+
+def give_up_output() -> None:
+    """Have what still waits to be printed lead to no second error when the program ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def complain(text: str) -> None:
