@@ -165,6 +165,14 @@ def test_output_that_cannot_be_written_is_told_on_standard_error(data_dir, comma
         assert (done.returncode, done.stderr) == (1, "perdure: No space left on device\n")
 
 
+@pytest.mark.parametrize("command", ["status", "status --json", "--help"])
+def test_output_that_is_closed_is_no_fault(data_dir, command):
+    """`>&-` wants none."""
+    closed = ["bash", "-c", f"{sys.executable} -m perdure {command} >&-"]
+    done = subprocess.run(closed, check=True, capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+
+
 def test_a_console_that_knows_no_letters_gets_escapes(look, monkeypatch, data_dir):
     """Nothing is lost, and nothing breaks."""
     asyncio.run(said("Lisbon é 東京"))

@@ -5,6 +5,7 @@ only from those before them: endings, parsing, lazy, screen, options, clients, t
 loaded when it is used.
 """
 
+import os
 import sys
 from io import TextIOWrapper
 
@@ -15,6 +16,8 @@ def main() -> None:
         from perdure.cli.app import run  # noqa: PLC0415  a system without what it needs gets a sentence
     except ModuleNotFoundError as error:
         sys.exit(f"perdure: this system has no {error.name}, which the command line needs.")
+    if sys.stdout is None:  # as `>&-` leaves it: nobody reads what is printed
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  for as long as the process lasts
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a console without these letters is no reason to fail
