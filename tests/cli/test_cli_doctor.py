@@ -103,6 +103,14 @@ def test_settings_that_cannot_work_are_bad(look, data_dir, monkeypatch, name, va
     assert what in found["text"] + found["todo"]
 
 
+def test_a_server_that_does_not_answer_is_told_of_once(perdure, data_dir):
+    """T1: in our words; what the driver logs of it beside them says the same again."""
+    said = perdure("doctor", "--uri", "neo4j://127.0.0.1:1", code=1)
+    assert "No Neo4j answers at neo4j://127.0.0.1:1" in " ".join(said.out.split())
+    assert said.err == ""
+    assert perdure("demo", "--uri", "neo4j://127.0.0.1:1", code=1).err.startswith("perdure: No Neo4j answers")
+
+
 def test_another_embedder_than_the_indexs_is_found_out(look, data_dir, monkeypatch):
     """M27: before a program that uses it refuses to start."""
     asyncio.run(lived())

@@ -5,6 +5,7 @@ only from those before them: endings, parsing, lazy, screen, options, clients, t
 loaded when it is used.
 """
 
+import logging
 import os
 import sys
 from io import TextIOWrapper
@@ -21,4 +22,5 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a console without these letters is no reason to fail
+    logging.getLogger("neo4j").addHandler(logging.NullHandler())  # what the driver logs, the error says that follows
     sys.exit(run(sys.argv[1:]))
