@@ -183,6 +183,8 @@ def test_a_standard_input_that_is_closed_is_refused(look, data_dir, monkeypatch)
         (("search", "x", *ADA, "--kind", "thought"), "--kind should be memory, fact, "),
         (("add", "x", *ADA, "--metadata", "colour"), "should be NAME=VALUE"),
         (("add", "x", *ADA, "--observed-at", "then"), "is no time"),
+        (("search", "x", *ADA, "--uri", "http://host"), "--uri 'http://host' should look like neo4j://host:7687"),
+        (("search", "x", *ADA, "--uri", "bolt://me:hunter2@host"), "--uri should not carry a name or password"),
         (("add", "x", "--user-id", " "), "user_id is blank"),
         (("messages", "--since", "1d"), "--since is about the messages of one session"),
         (("messages", "s", "--since", "yesterday"), "is no time"),

@@ -8,11 +8,9 @@ import typer
 
 from perdure.cli import screen
 from perdure.cli.endings import Interrupted
-from perdure.cli.options import AsJson
+from perdure.cli.options import AsJson, bolt_uri
 from perdure.cli.parsing import Program, whole
 from perdure.demo.run import run
-from perdure.errors import InputError, shorten
-from perdure.settings import check_bolt_uri
 
 app = Program()
 
@@ -50,10 +48,7 @@ def demo(
     At the end an agent is killed, and nothing is lost. A server's login comes from PERDURE_NEO4J__USERNAME,
     PERDURE_NEO4J__PASSWORD and PERDURE_NEO4J__DATABASE.
     """
-    try:
-        server = None if uri is None else check_bolt_uri(uri)
-    except ValueError as error:
-        raise InputError(f"--uri {shorten(repr(uri), 80)} {error}.") from None
+    server = None if uri is None else bolt_uri(uri)
     try:
         code = run(source, limit, server, screen.emit if as_json else None)
     except (KeyboardInterrupt, asyncio.CancelledError) as error:

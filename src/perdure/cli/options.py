@@ -13,7 +13,7 @@ from perdure.errors import ConfigError, InputError, NotFoundError, shorten
 from perdure.graph.scope import Scope, ScopeIds
 from perdure.journal.sqlite import inspection
 from perdure.journal.sqlite.opening import AUTO
-from perdure.settings import MemorySettings
+from perdure.settings import MemorySettings, check_bolt_uri
 from perdure.wiring import journals, neo4j_uri, root
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -119,13 +119,22 @@ def moment_for(name: str, text: str | None) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
+def bolt_uri(typed: str) -> str:
+    """Return the server that was typed; raises InputError for what names none."""
+    try:
+        return check_bolt_uri(typed)
+    except ValueError as error:
+        shown = "" if "@" in typed else f" {shorten(repr(typed), 80)}"
+        raise InputError(f"--uri{shown} {error}.") from None
+
+
 def settings_for(data_dir: Path | None, journal: str | None = None, uri: str | None = None) -> MemorySettings:
     """Return the settings of the environment, with what was typed in their place."""
     given: dict[str, object] = {}
     if data_dir is not None:
         given["data_dir"] = data_dir
     if uri is not None:
-        given["neo4j"] = {"uri": uri}
+        given["neo4j"] = {"uri": bolt_uri(uri)}
     settings = MemorySettings(**given)  # pyright: ignore[reportArgumentType]
     if data_dir is not None and isinstance(settings.store, str) and "://" not in settings.store:
         settings.store = None
