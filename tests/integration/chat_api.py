@@ -4,12 +4,18 @@ It runs in threads, so that synchronous clients, asynchronous ones and other pro
 """
 
 import json
+import os
+import subprocess
+import sys
 from collections import deque
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
+from pathlib import Path
 from threading import Event, Thread
+
+import perdure
 
 SECONDS_TO_WAIT = 30
 
@@ -250,6 +256,14 @@ class respond:  # noqa: N801  the verb of the API
         yield event("output_item.done", output_index=0, item=respond.message([respond.part(reply)], "completed"))
         whole = respond.whole(reply, body)
         yield event("completed" if whole["status"] == "completed" else "incomplete", response=whole)
+
+
+def run_program(program, api, where):
+    """Run a program, whose chat clients ask `api`, in a folder of its own."""
+    environment = {**os.environ, "OPENAI_API_KEY": "k", "OPENAI_BASE_URL": api.url}
+    environment["PYTHONPATH"] = str(Path(perdure.__file__).parents[1])
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, cwd=where, env=environment, timeout=60, check=True, capture_output=True, text=True)
 
 
 def tool_call(name="look_up", **arguments):

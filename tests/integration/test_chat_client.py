@@ -10,11 +10,10 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from pathlib import Path
 
 import openai
 import pytest
-from chat_api import tool_call
+from chat_api import run_program, tool_call
 from doors import PATIENCE, BlockingDoor, Rig, at
 from openai.types.chat import ChatCompletion
 from pydantic import BaseModel
@@ -552,13 +551,6 @@ def test_a_blocking_client_that_nobody_closed_is_at_the_end_of_the_process(progr
         assert memory.flush(30)
         found = [one.memory for one in memory.get_all(user_id="u1").results]
     assert found == ["Where is my home?", "Lis"]
-
-
-def run_program(program, api, where):
-    environment = {**os.environ, "OPENAI_API_KEY": "k", "OPENAI_BASE_URL": api.url}
-    environment["PYTHONPATH"] = str(Path(perdure.__file__).parents[1])
-    command = [sys.executable, "-c", program]
-    return subprocess.run(command, cwd=where, env=environment, timeout=60, check=True, capture_output=True, text=True)
 
 
 FORKED = """

@@ -5,11 +5,12 @@ import gc
 
 import openai
 import pytest
-from chat_api import tool_call
+from chat_api import run_program, tool_call
 from doors import AwaitingDoor, BlockingDoor, Rig, at
 from pydantic import BaseModel
 
-from perdure import MemorySettings
+from perdure import MemorySettings, SyncMemory
+from perdure.openai import OpenAI
 from perdure.testing_search import FakeEmbedder
 
 ASKED = ("user", "Where is my home?")
@@ -111,6 +112,70 @@ def test_a_stream_that_was_let_go_of_is_remembered_where_nothing_is_recalled(doo
     rig = Rig(door, api, MemorySettings(store="memory://", embedder=FakeEmbedder()), recall_limit=0)
     rig.door.events(rig.chat("Where is my home?", stream=True), most=2)
     assert remembered_after_a_call(rig) == {ASKED, ("assistant", "Lis"), ("user", "Hello"), ("assistant", "Lisbon.")}
+
+
+def let_go(door, api, **options):
+    """Return what a stream tells that is left half-read by a client with a memory of its own, and closed."""
+    client = door.client_class(api_key="k", base_url=api.url, **options)
+    said = [{"role": "user", "content": "Where is my home?"}]
+    stream = door.do(client.chat.completions.create(model="m", messages=said, user_id="u1", stream=True))
+    door.events(stream, most=2)
+    memory = stream.memory
+    del stream
+    gc.collect()
+    door.do(client.close())
+    return memory
+
+
+def found_in(where):
+    with SyncMemory(MemorySettings(store=str(where / ".perdure"))) as memory:
+        assert memory.flush(30)
+        return [one.memory for one in memory.get_all(user_id="u1").results]
+
+
+def test_a_stream_that_was_let_go_of_is_remembered_where_nothing_opened_the_memory(door, api, tmp_path, monkeypatch):
+    """X3: a client that recalls nothing opens it for that alone."""
+    monkeypatch.chdir(tmp_path)
+    assert let_go(door, api, recall_limit=0).remembered == "accepted"
+    assert found_in(tmp_path) == ["Where is my home?", "Lis"]
+
+
+@pytest.mark.parametrize("limit", [0, 3])
+def test_a_stream_that_was_let_go_of_says_that_the_memory_cannot_be_opened(door, api, tmp_path, monkeypatch, limit):
+    """X3, X4: what is lost is not lost in silence."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".perdure").write_text("in the way")
+    memory = let_go(door, api, recall_limit=limit)
+    assert memory.remembered == "failed"
+    assert ".perdure" in memory.reason
+
+
+def test_a_stream_of_a_client_that_was_closed_meanwhile_says_that_it_is_lost(api):
+    """X3, X4: by another thread, say, while the request was on its way; no end comes any more."""
+    with OpenAI(api_key="k", base_url=api.url, recall_limit=0) as client:
+        client.remembering.close()
+        said = [{"role": "user", "content": "Where is my home?"}]
+        stream = client.chat.completions.create(model="m", messages=said, user_id="u1", stream=True)
+        assert (stream.memory.remembered, stream.memory.reason) == ("failed", "The chat client is closed.")
+        assert pieces(stream) == "Lisbon."
+
+
+UNREAD = """
+import gc
+from perdure.openai import OpenAI
+client = OpenAI(recall_limit=0)
+said = [{"role": "user", "content": "Where is my home?"}]
+stream = client.chat.completions.create(model="m", messages=said, user_id="u1", stream=True)
+next(stream), next(stream)
+del stream
+gc.collect()
+"""
+
+
+def test_the_end_of_the_process_remembers_a_stream_also_where_nothing_opened_the_memory(api, tmp_path):
+    """X3: and nobody closed the client."""
+    run_program(UNREAD, api, tmp_path)
+    assert found_in(tmp_path) == ["Where is my home?", "Lis"]
 
 
 @pytest.mark.parametrize("most", [0, 1])

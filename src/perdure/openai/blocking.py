@@ -59,6 +59,12 @@ class SyncRemembering:
         """Note a turn whose answer is on its way: until it has ended, this stays, also when its client does not."""
         self._remembering.expect(turn)
         _expecting.add(self)
+        try:
+            self._begin_to_open()  # `end` opens nothing, and where nothing is recalled, nothing else does
+        except PerdureError as error:
+            if not turn.ended:
+                self._remembering.not_remembered(turn, error)
+            self._rest()
 
     def _rest(self) -> None:
         """Be let go of, unless an answer is on its way."""
@@ -107,11 +113,21 @@ class SyncRemembering:
 
     def _opened(self, seconds: float) -> bool:
         """Return whether the memory is open, after some seconds at most. Raises why it cannot be opened."""
+        opening = self._begin_to_open()
+        if not opening.done():
+            wait([opening], timeout=seconds)
+        if opening.done():
+            _check(opening)
+            self._watched = self._watched or ending.watch()
+        return opening.done()
+
+    def _begin_to_open(self) -> Future[None]:
+        """Have the memory opened, anew where that failed, and return when it is. Raises ClosedError."""
         self._process = self._process or Process()
         self._process.check()
-        if self._open and not self._closed:
-            self._watched = self._watched or ending.watch()
-            return True
+        opening = self._opening
+        if opening is not None and self._open and not self._closed:
+            return opening
         with self._lock:
             if self._closed:
                 raise ClosedError("The chat client is closed.")
@@ -119,11 +135,7 @@ class SyncRemembering:
             if opening is None or (opening.done() and opening.exception()):
                 self._opening = opening = self._submit(self._memory.connection.open)
                 opening.add_done_callback(self._is_open)
-        wait([opening], timeout=seconds)
-        if opening.done():
-            _check(opening)
-            self._watched = ending.watch()
-        return opening.done()
+            return opening
 
     def _submit(self, work: Callable[..., None], *about: Turn) -> Future[None]:
         """Have the opener do some work; when the process ends, it takes none, and this thread does it."""
@@ -170,6 +182,8 @@ class SyncRemembering:
         try:
             if self._open:
                 self._run(lambda: self._remembering.close(seconds), seconds)
+            elif self._opening is not None and (error := self._opening.exception()):
+                self._remembering.lose(error)
         except (ClosedError, TimeoutError) as error:  # the memory was lent, and closed before; its loop stands still
             self._remembering.lose(error)
         finally:

@@ -66,7 +66,7 @@ class Remembering:
 
     async def _search(self, turn: Turn, query: str) -> tuple[MemoryHit, ...]:
         """Return what is found, without what the model reads in any case."""
-        memory = await self._opened()
+        memory = await self._opened(self._begin_to_open())
         read, limit = turn.asked.texts(), turn.recalling.limit
         most = min(limit + len(read), MAX_HITS)
         found = await memory.search(query, limit=most, **turn.whose)
@@ -102,7 +102,7 @@ class Remembering:
             self.not_remembered(turn, ClosedError("The chat client is closed."))
         else:
             turn.memory.remembered = "pending"
-            turn.kept = self._tasks.start(self._keep(turn, messages), "perdure turn")
+            turn.kept = self._tasks.start(self._keep(turn, messages, self._begin_to_open()), "perdure turn")
             turn.kept.add_done_callback(partial(self._kept, turn))
 
     def _end_dropped(self) -> None:
@@ -116,8 +116,8 @@ class Remembering:
         if turn.kept is not None and not turn.kept.done():
             await asyncio.wait({turn.kept}, timeout=SECONDS_FOR_ACCEPTING)
 
-    async def _keep(self, turn: Turn, messages: list[dict[str, Any]]) -> None:
-        memory = await self._opened()
+    async def _keep(self, turn: Turn, messages: list[dict[str, Any]], opening: asyncio.Task[Any] | None) -> None:
+        memory = await self._opened(opening)
         await memory.add(messages, wait="accepted", **turn.whose)
         turn.memory.remembered = "accepted"
 
@@ -138,14 +138,19 @@ class Remembering:
         turn.memory.remembered, turn.memory.reason = "failed", str(error)
         _warn("a turn is not remembered", error)
 
-    async def _opened(self) -> Memory:
-        """Return the memory; one of our own is opened first, and where that failed, it is tried anew."""
+    def _begin_to_open(self) -> asyncio.Task[Any] | None:
+        """Have a memory of our own opened, anew where that failed, and return the task; one that is lent is open."""
         if self._lent:
-            return self._memory
+            return None
         opening = self._opening
         if opening is None or (opening.done() and (opening.cancelled() or opening.exception())):
             self._opening = opening = self._tasks.start(self._memory.connect(), "perdure open")
-        await asyncio.shield(opening)
+        return opening
+
+    async def _opened(self, opening: asyncio.Task[Any] | None) -> Memory:
+        """Return the memory when it is open."""
+        if opening is not None:
+            await asyncio.shield(opening)
         return self._memory
 
     async def close(self, seconds: float | None = None) -> None:
