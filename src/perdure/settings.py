@@ -79,6 +79,8 @@ class Explained(BaseModel):
         except SettingsError as error:
             raise ConfigError(f"The environment cannot be read: {error}.", hint="A section is given as JSON.") from None
 
+    __init__.__pydantic_base_init__ = True  # pyright: ignore[reportFunctionMemberAccess]  the whole names the section
+
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in type(self).model_fields:
             raise ConfigError(unknown_name(name, type(self)))
@@ -359,11 +361,10 @@ def is_plain(value: object) -> bool:
 def unknown_name(name: str, model: type[BaseModel]) -> str:
     """Return the sentence for a setting that does not exist, with the closest one that does."""
     known = list(setting_names(model))
-    leaf = name.rpartition(".")[2]
     close = difflib.get_close_matches(name, known, 1) or [
         path
         for path in known
-        if path.rpartition(".")[2] in difflib.get_close_matches(leaf, [leaf_of(p) for p in known], 1)
+        if path.rpartition(".")[2] in difflib.get_close_matches(leaf_of(name), [leaf_of(p) for p in known], 1)
     ]
     return f"There is no setting {name!r}" + (
         f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}."
