@@ -31,6 +31,9 @@ def clients(memory: SyncMemory, asynchronous: Memory) -> None:
     assert_type(client.with_options(timeout=3), OpenAI)
     assert_type(client.with_options(recall_timeout=0.2, timeout=3), OpenAI)
     assert_type(client.copy(recall_limit=3, memory=memory), OpenAI)
+    assert_type(client.with_options(memory=None), OpenAI)
+    assert_type(client.with_options(recall_timeout=None), OpenAI)
+    assert_type(client.with_options(recall_limit=None), OpenAI)
     assert_type(official.with_options(timeout=3).max_retries, int)
 
     OpenAI(api_kay="k")  # pyright: ignore[reportCallIssue]

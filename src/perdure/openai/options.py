@@ -82,14 +82,16 @@ class TakesMemory(Generic[M, A]):
     @overload
     def copy(self: Copied[P, C_co], *args: P.args, **options: P.kwargs) -> C_co: ...
     @overload
-    def copy(self, *, memory: M, recall_timeout: float = ..., recall_limit: int = ..., **options: Any) -> Self: ...
-    @overload
     def copy(
-        self, *, memory: M | None = ..., recall_timeout: float, recall_limit: int = ..., **options: Any
+        self, *, memory: M | None, recall_timeout: float | None = ..., recall_limit: int | None = ..., **options: Any
     ) -> Self: ...
     @overload
     def copy(
-        self, *, memory: M | None = ..., recall_timeout: float = ..., recall_limit: int, **options: Any
+        self, *, memory: M | None = ..., recall_timeout: float | None, recall_limit: int | None = ..., **options: Any
+    ) -> Self: ...
+    @overload
+    def copy(
+        self, *, memory: M | None = ..., recall_timeout: float | None = ..., recall_limit: int | None, **options: Any
     ) -> Self: ...
     def copy(self, **options: Any) -> Any:
         """Return a client with other options; what none is given for is as here, connection and memory too."""
