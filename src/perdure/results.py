@@ -89,10 +89,11 @@ class SearchResult(Readable):
     rerank_error: PerdureError | None = None
 
     def as_prompt(self) -> str:
-        """Return the hits as a block for a prompt that says they are data, or an empty text when there are none.
+        """Return the hits as a block for a user's message, which says they are data; an empty text when there are none.
 
-        Each stands in a line, with the day and who said it; of a long one, its first 1,000 characters. No memory can
-        end the block, and `add` takes it out of a message again: what was recalled is not remembered anew.
+        Each stands in a line, best first, with the day it was said and by whom; of a long one, the first 1,000
+        characters. No memory can end the block. `add` leaves it out of a message: what was recalled is not remembered
+        anew.
         """
         return fence(f"{_said(hit)}: {shorten(hit.memory, LONGEST_IN_PROMPT)}" for hit in self.results)
 
