@@ -23,6 +23,21 @@ WITH_ITS_OWN = {  # files whose tests stop and kill a server, or count on all th
     "tests/integration/test_outages.py",
     "tests/integration/test_round_trips.py",
 }
+WITH_THE_SERVER = {  # files with tests on the shared one whose ids do not name it
+    "tests/cli/test_cli_server.py",
+    "tests/conformance/test_composition.py",
+    "tests/conformance/test_differences.py",
+    "tests/conformance/test_gone.py",
+    "tests/conformance/test_marks.py",
+    "tests/conformance/test_typed_plans.py",
+    "tests/conformance/test_typed_strangers.py",
+    "tests/conformance/test_writing.py",
+    "tests/crash/test_zombie.py",
+    "tests/integration/test_demo.py",
+    "tests/integration/test_endings.py",
+    "tests/integration/test_exactly_once.py",
+    "tests/integration/test_lanes.py",
+}
 
 settings.register_profile("perdure", deadline=None, print_blob=True)
 settings.register_profile("quick", settings.get_profile("perdure"), max_examples=15)
@@ -132,25 +147,35 @@ def pytest_collection_modifyitems(items):
     """
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
-        if "own_server" in fixtures and item.nodeid.partition("::")[0] not in WITH_ITS_OWN:
+        if "own_server" in fixtures and scope_of(item.nodeid) != "own server":
             raise pytest.UsageError(f"{item.nodeid} asks for a server of its own: add its file to WITH_ITS_OWN.")
+        if "neo4j_server" in fixtures and scope_of(item.nodeid) == item.nodeid:
+            raise pytest.UsageError(f"{item.nodeid} asks for the server: add its file to WITH_THE_SERVER.")
         if {"neo4j_server", "own_server"} & set(fixtures):
             item.add_marker(pytest.mark.neo4j)
         if item.get_closest_marker("neo4j") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(SECONDS_WITH_A_SERVER))
 
 
+def scope_of(nodeid):
+    """Return what a test has to itself while it runs: a server, or nothing that others could want.
+
+    On one server clients see each other: whichever comes first indexes what is not indexed, whosever it is.
+    """
+    file = nodeid.partition("::")[0]
+    if file in WITH_ITS_OWN:
+        return "own server"
+    return "the server" if file in WITH_THE_SERVER or "neo4j" in nodeid.lower() else nodeid
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Give workers one test at a time, but what shares a server of its own, or a store's connection, together."""
+    """Give workers one test at a time, but the tests of one server to one of them."""
     from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415  only where there are workers
 
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            file = nodeid.partition("::")[0]
-            if file in WITH_ITS_OWN:
-                return "own server"
-            return file if file.startswith("tests/conformance/") else nodeid
+            return scope_of(nodeid)
 
     return Scheduling(config, log)
 

@@ -3,8 +3,8 @@
 import sys
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -25,15 +25,21 @@ async def load(settings: MemorySettings) -> None:
     if names:
         threads = Threads("import", 1)
         try:
-            await threads.run(lambda: [import_module(name) for name in names])
+            await threads.run(lambda: [_import(name) for name in names])
         finally:
             await threads.close()
 
 
+def _import(name: str) -> None:
+    """Import a module; where its package is missing, whoever needs it in earnest says so."""
+    with suppress(ModuleNotFoundError):
+        import_module(name)
+
+
 def _needed(settings: MemorySettings) -> Iterator[str]:
-    """Yield the modules that take long; where their package is missing, whoever imports them in earnest says so."""
+    """Yield the modules that take long."""
     on_neo4j = neo4j_uri(settings) is not None
-    if on_neo4j and find_spec("neo4j") is not None:
+    if on_neo4j:
         yield "perdure.stores.neo4j.vectors"
     if not on_neo4j and isinstance(settings.store, str | None):
         yield "perdure.stores.embedded"

@@ -47,7 +47,7 @@ async def writing(client, graph):
     producers = Producers(client, graph)
     task = asyncio.create_task(producers.run())
     try:
-        await wait_until(lambda: client.buffered.stats().committed >= 100)
+        await wait_until(lambda: client.buffered.stats().committed >= 100, 60.0)
         yield producers
     finally:
         producers.stop()
