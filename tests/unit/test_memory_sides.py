@@ -90,7 +90,7 @@ async def sides(**settings) -> AsyncIterator[Sides]:
         yield Sides(memory, graph, vectors)
 
 
-@pytest.mark.parametrize("down", [{"vector"}, {"graph"}, {"graph", "vector"}], ids=" and ".join)
+@pytest.mark.parametrize("down", [{"vector"}, {"graph"}, {"graph", "vector"}], ids=["vector", "graph", "both"])
 async def test_a_side_that_fails_has_it_later(down):
     """P9: the other side has it at once, the result says which has not, and nothing of what was accepted is lost."""
     async with sides() as both:
