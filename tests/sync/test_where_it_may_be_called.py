@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 import threading
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
@@ -79,24 +80,30 @@ def test_an_application_s_callback_on_the_loop_is_refused(client):
         client.connection.run(lambda: client.buffered.submit(NOTE, {"n": 1}))
 
 
+@contextmanager
+def signalled(client, number, handler):
+    """Have a signal come once a write is pending; a program in the background ignores some without a handler."""
+
+    def send():
+        wait_until(lambda: client.buffered.pending == 1)
+        signal.pthread_kill(threading.main_thread().ident, number)
+
+    before = signal.signal(number, handler)
+    thread = threading.Thread(target=send)
+    try:
+        thread.start()
+        yield
+        thread.join()
+    finally:
+        signal.signal(number, before)
+
+
 @pytest.mark.skipif(threading.current_thread() is not threading.main_thread(), reason="signals come to the main thread")
 def test_an_interrupted_call_is_cancelled_and_the_next_one_works(client, store):
     """B17: Ctrl-C leaves the call, not the memory."""
     store.hold()
-
-    def interrupt():
-        wait_until(lambda: client.buffered.pending == 1)
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a program in the background ignores it
-    try:
-        thread = threading.Thread(target=interrupt)
-        thread.start()
-        with pytest.raises(KeyboardInterrupt):
-            client.buffered.submit(NOTE, {"n": 1})
-        thread.join()
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with signalled(client, signal.SIGINT, signal.default_int_handler), pytest.raises(KeyboardInterrupt):
+        client.buffered.submit(NOTE, {"n": 1})
     assert wait_until(lambda: client.buffered.pending == 0)
     client.connection.run(store.release)
     client.buffered.submit(NOTE, {"n": 2})
@@ -108,16 +115,5 @@ def test_a_signals_handler_may_close_what_it_interrupts(client, store, monkeypat
     """As many programs do at SIGTERM."""
     store.hold()
 
-    def hang_up():
-        wait_until(lambda: client.buffered.pending == 1)
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
-
-    before = signal.signal(signal.SIGUSR1, lambda *_: client.close(timeout=0))
-    try:
-        thread = threading.Thread(target=hang_up)
-        thread.start()
-        with pytest.raises(ClosedError):
-            client.buffered.submit(NOTE, {"n": 1})
-        thread.join()
-    finally:
-        signal.signal(signal.SIGUSR1, before)
+    with signalled(client, signal.SIGUSR1, lambda *_: client.close(timeout=0)), pytest.raises(ClosedError):
+        client.buffered.submit(NOTE, {"n": 1})

@@ -174,12 +174,12 @@ class Memories:
     async def related(self, whose: Scope, memory_ids: Sequence[str], slots: Sequence[str]) -> list[Stored]:
         """Return what is in the graph of these ids, and of what answers these slots of exactly this scope."""
         given: dict[str, Any] = {"ids": _keys(whose, memory_ids), "slots": [slot_key(whose, slot) for slot in slots]}
-        return await self._graph.records(_whole, whose, TEXTS["related"], lane=UNORDERED, **given)
+        return await self._graph.records(_stored, whose, TEXTS["related"], lane=UNORDERED, **given)
 
     async def get(self, whose: Scope, memory_ids: Sequence[str], *, settled: bool = False) -> list[Stored]:
         """Return the memories of these ids that there are, in no order; `settled` waits for what this client queued."""
         lane = lane_of(whose) if settled else UNORDERED
-        return await self._graph.records(_whole, whose, TEXTS["memories"], lane=lane, ids=_keys(whose, memory_ids))
+        return await self._graph.records(_stored, whose, TEXTS["memories"], lane=lane, ids=_keys(whose, memory_ids))
 
     async def candidates(self, whose: Scope, memory_ids: Sequence[str]) -> list[Stored]:
         """Return what a ranking looks at of these memories; they have no `record`."""
@@ -278,7 +278,7 @@ def of_record(whose: Scope, found: MemoryRecord) -> Scope:
     return replace(whose, agent_id=found.agent_id, run_id=found.run_id)
 
 
-def _whole(row: dict[str, Any]) -> Stored:
+def _stored(row: dict[str, Any]) -> Stored:
     return Stored(row["m"])
 
 
