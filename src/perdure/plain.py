@@ -15,7 +15,7 @@ TAG = "$perdure"
 _MARKED = f'"{TAG}"'
 _UTC_TIME = re.compile(r'"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{6})?)Z"')
 """As `to_json` writes a time in UTC: most are, and all that typed memory makes."""
-_JSON: Collection[type] = {str, int, float, bool, type(None)}
+_JSON: Collection[type] = {int, float, bool, type(None)}
 
 
 def encode(value: Any) -> str:
@@ -34,7 +34,9 @@ def encode(value: Any) -> str:
 def _gather(values: Iterable[Any], times: list[object]) -> None:
     """Add what JSON does not have."""
     for item in values:
-        kind = cast("type[object]", type(item))
+        kind = item.__class__
+        if kind is str:
+            continue
         if kind is dict:
             _gather(item.values(), times)
         elif kind is list:

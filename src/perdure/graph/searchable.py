@@ -110,9 +110,9 @@ class Found(NamedTuple):
         return self.kind, self.key
 
     @property
-    def scope(self) -> Scope:
+    def owner(self) -> str:
         """Whose it is."""
-        return _scope(self.record.tenant, self.record.user_id, self.record.agent_id, self.record.run_id)
+        return self.key.removesuffix(self.record.id)
 
 
 _scope = lru_cache(maxsize=4096)(Scope)
@@ -132,7 +132,7 @@ def _found(kind: VectorKind, node: dict[str, Any]) -> Found:
     if not isinstance(kept, Message | Entity | Fact | Preference | Trace | MemoryRecord):
         raise TypeError(kind)
     one = Found(node.get("id", ""), kind, kept, node.get("unindexed"))
-    if one.key != one.scope.key(kept.id):
+    if one.key != _scope(kept.tenant, kept.user_id).key(kept.id):
         raise IncompleteError
     return one
 
@@ -187,16 +187,16 @@ def kind_and_id(name: str) -> tuple[VectorKind, str]:
 
 def vector_record(stored: Found, text: str, vector: "NDArray[float32]") -> VectorRecord:
     """Return what the vector store is to keep of a record."""
-    kept, whose = stored.record, stored.scope
+    kept = stored.record
     created = kept.started_at if isinstance(kept, Trace) else kept.created_at
     return VectorRecord(
-        owner=whose.owner,
+        owner=stored.owner,
         id=name_of(stored.kind, kept.id),
         kind=stored.kind,
         text=text,
         vector=vector,
-        agent_id=whose.agent_id,
-        run_id=whose.run_id,
+        agent_id=kept.agent_id,
+        run_id=kept.run_id,
         session_id=kept.session_id if isinstance(kept, Message | Trace) else None,
         metadata=metadata_of(kept),
         created_at=created.timestamp(),

@@ -32,4 +32,9 @@ def memory_id(scope_key: str, text: str, *, name: str | None = None) -> str:
     The same for texts of one normalised form, in every process: two that store one memory at the same time store it
     once.
     """
-    return uuid8(json.dumps([scope_key, speaker(name), normalised(text)]))
+    return id_of_words(scope_key, normalised(text), speaker(name))
+
+
+def id_of_words(scope_key: str, words: str, by: str) -> str:
+    """Return the same of a text and a speaker that are normalised already."""
+    return uuid8(f"[{json.dumps(scope_key)}, {json.dumps(by)}, {json.dumps(words)}]")

@@ -89,5 +89,10 @@ def _part(number: int, part: object) -> str:
 
 def said_anew(turns: Sequence[Turn]) -> list[Turn]:
     """Return the turns that may hold something to remember: not the system's, not blank, without what was recalled."""
-    heard = [replace(turn, content=without_recalled(turn.content)) for turn in turns if turn.role != "system"]
+    heard = [_without_recalled(turn) for turn in turns if turn.role != "system"]
     return [turn for turn in heard if turn.content.strip()]
+
+
+def _without_recalled(turn: Turn) -> Turn:
+    content = without_recalled(turn.content)
+    return turn if content == turn.content else replace(turn, content=content)

@@ -4,8 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from perdure.pipelines.identity import memory_id, normalised, speaker
+from perdure.pipelines.identity import id_of_words, normalised, speaker
 from perdure.pipelines.statements import Decision, Existing, Statement
+
+Words = tuple[str, str]
+"""What makes two statements one: what is said, and in own words also by whom, both normalised."""
 
 
 def resolve(statements: Sequence[Statement], existing: Iterable[Existing], *, scope_key: str) -> list[Decision]:
@@ -30,7 +33,7 @@ def resolve(statements: Sequence[Statement], existing: Iterable[Existing], *, sc
 
 def id_of(statement: Statement, scope_key: str) -> str:
     """Return the id that a statement gets as a memory of a scope, unless a memory of other words has it by now."""
-    return memory_id(scope_key, statement.text, name=statement.name if statement.role else None)
+    return id_of_words(scope_key, *_words_of(statement))
 
 
 class _Known:
@@ -39,7 +42,7 @@ class _Known:
     def __init__(self, existing: Iterable[Existing], scope_key: str) -> None:
         self._scope_key = scope_key
         self._memories: dict[str, Existing] = {}
-        self._words: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self._words: dict[Words, set[str]] = defaultdict(set)
         self._slots: dict[str, set[str]] = defaultdict(set)
         for memory in existing:
             self._put(memory)
@@ -59,9 +62,9 @@ class _Known:
         if memory.slot is not None:
             self._slots[memory.slot].add(memory.id)
 
-    def same_words(self, statement: Statement) -> Existing | None:
-        """Return the memory of a statement's words: a valid one before an expired one, then the one said last."""
-        same = [self._memories[id_] for id_ in self._words.get(_words_of(statement), ())]
+    def same_words(self, words: Words) -> Existing | None:
+        """Return the memory of these words: a valid one before an expired one, then the one said last."""
+        same = [self._memories[id_] for id_ in self._words.get(words, ())]
         return max(same, key=lambda memory: (not memory.expired, memory.said_at, memory.id), default=None)
 
     def same_slot(self, statement: Statement) -> list[Existing]:
@@ -71,11 +74,11 @@ class _Known:
         answers = [self._memories[id_] for id_ in self._slots.get(statement.slot, ())]
         return sorted(answers, key=lambda memory: (memory.said_at, memory.id))
 
-    def new(self, statement: Statement, *, expired: bool) -> Existing:
+    def new(self, statement: Statement, words: Words, *, expired: bool) -> Existing:
         """Return the memory that a statement becomes; one whose text was changed may have the id that is its due."""
-        id_ = id_of(statement, self._scope_key)
+        id_ = id_of_words(self._scope_key, *words)
         while id_ in self._memories:
-            id_ = id_of(statement, id_)
+            id_ = id_of_words(id_, *words)
         return Existing(
             id=id_,
             text=statement.text,
@@ -88,14 +91,14 @@ class _Known:
         )
 
 
-def _words_of(said: Statement | Existing) -> tuple[str, str]:
-    """Return what makes two statements one: what is said, and in own words also by whom."""
+def _words_of(said: Statement | Existing) -> Words:
     in_own_words = said.in_own_words if isinstance(said, Existing) else said.role is not None
     return normalised(said.text), speaker(said.name) if in_own_words else ""
 
 
 def _decide(statement: Statement, known: _Known) -> Decision:
-    same, answers = known.same_words(statement), known.same_slot(statement)
+    words = _words_of(statement)
+    same, answers = known.same_words(words), known.same_slot(statement)
     rivals = [memory for memory in answers if memory != same and _contradicts(statement, memory)]
     replaces = tuple(memory for memory in rivals if not memory.expired and memory.said_at <= statement.said_at)
     outdated = next((memory for memory in rivals if memory.said_at > statement.said_at), None)
@@ -105,7 +108,7 @@ def _decide(statement: Statement, known: _Known) -> Decision:
         return _said_before(statement, same, replaces, outdated)
     if twins:
         return _merged(statement, twins)
-    memory = known.new(statement, expired=outdated is not None)
+    memory = known.new(statement, words, expired=outdated is not None)
     return _kept(Decision("ADD", statement, memory, replaces=replaces, outdated=outdated))
 
 
