@@ -285,7 +285,7 @@ class VectorStore(Protocol):
         ...
 
     async def connect(self, *, embedder: str, dimension: int) -> None:
-        """Open the index for vectors of an embedder of this name.
+        """Open the index for vectors of an embedder of this name; with the dimension 0, for words only.
 
         Raises ConfigError, with nothing changed and nothing left open, when it holds those of another.
         """

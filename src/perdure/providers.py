@@ -40,6 +40,7 @@ class Providers:
 
     def __init__(self, settings: MemorySettings) -> None:
         from perdure.embedders.guarded import GuardedEmbedder  # noqa: PLC0415  loads numpy
+        from perdure.embedders.none import NoEmbedder  # noqa: PLC0415  as that
         from perdure.rerankers.guarded import GuardedReranker  # noqa: PLC0415  as that
 
         named = settings.embedder if isinstance(settings.embedder, str) else ""
@@ -47,7 +48,7 @@ class Providers:
         self._server: OpenAIServer | None = None
         self._asks_a_server = named.startswith("openai:")
         self.limits = Limits(settings.limits, embeds_here=named.partition(":")[0] in IN_THIS_PROCESS)
-        self.embedder = GuardedEmbedder(self._embedder(), self.limits.embedder)
+        self.embedder = NoEmbedder() if named == "none" else GuardedEmbedder(self._embedder(), self.limits.embedder)
         model, reranker = self._language_model(), self._reranker()
         self.language_model = None if model is None else GuardedLanguageModel(model, self.limits.language_model)
         self.reranker = None if reranker is None else GuardedReranker(reranker, self.limits.reranker)

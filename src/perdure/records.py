@@ -223,7 +223,7 @@ class VectorRecord:
     kind: VectorKind
     text: str
     vector: "NDArray[float32]" = field(repr=False, compare=False)
-    """What the text means. All zeros: nothing; the record is then found by its words only."""
+    """What the text means. All zeros, or no numbers: nothing; the record is then found by its words only."""
     agent_id: str | None = None
     run_id: str | None = None
     session_id: str | None = None
@@ -249,7 +249,7 @@ class VectorQuery:
 
     owner: str
     vector: "NDArray[float32] | None" = field(default=None, repr=False, compare=False)
-    """What is meant. None, or all zeros: nothing is looked for by meaning."""
+    """What is meant. None, all zeros, or no numbers: nothing is looked for by meaning."""
     text: str = ""
     """Words to look for; no word of it is taken for an operator."""
     kinds: tuple[VectorKind, ...] = ()

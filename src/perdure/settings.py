@@ -49,13 +49,15 @@ PROVIDERS: Mapping[str, Mapping[str, str]] = {
         "openai": "openai:text-embedding-3-small",
         "fastembed": "fastembed:BAAI/bge-small-en-v1.5",
         "sentence-transformers": "sentence-transformers:all-MiniLM-L6-v2",
+        "none": "none",
     },
     "llm": {"openai": "openai:gpt-4o-mini"},
     "reranker": {"cross-encoder": "cross-encoder:cross-encoder/ms-marco-MiniLM-L6-v2"},
 }
 """What a provider may be called, by kind: one that has a model after the colon needs one."""
+WHOLE_NAMES = ("static", "none")
 OBJECTS: Mapping[str, tuple[type, str]] = {
-    "embedder": (Embedder, "an object with a name, a dimension and `async def embed(texts)`"),
+    "embedder": (Embedder, "an object with a name, a dimension and `async def embed(texts)`, or 'none'"),
     "llm": (LanguageModel, "a function of (messages, schema), an object with a name and `async def complete`, or None"),
     "reranker": (Reranker, "a function of (query, texts), an object with a name and `async def rerank`, or None"),
 }
@@ -242,7 +244,7 @@ class MemorySettings(Explained, BaseSettings):
     vector_store: Literal["sqlite", "neo4j"] | VectorStore | None = None
     """Where memories are searched: "sqlite", "neo4j" or a VectorStore object; None goes by the graph's own store."""
     embedder: str | Embedder = "static"
-    """What turns texts into vectors: "static", "minilm", "openai:model" and so on, or an Embedder object."""
+    """What turns texts into vectors: "static", "openai:model" and so on, an Embedder object; "none": by words only."""
     llm: str | LanguageModel | Callable[..., Any] | None = None
     """What reads messages: "openai:model", a LanguageModel, a function of (messages, schema), or None for rules."""
     reranker: str | Reranker | Callable[..., Any] | None = None
@@ -333,7 +335,7 @@ def check_provider_name(named: str, known: Mapping[str, str]) -> str:
         close = difflib.get_close_matches(kind, list(known), 1)
         forms = ", ".join(map(repr, known.values()))
         raise ValueError(f"should be like {forms}" + (f"; did you mean {known[close[0]]!r}?" if close else ""))
-    if (":" in known[kind] and not model.strip()) or (kind == "static" and named != kind):
+    if (":" in known[kind] and not model.strip()) or (kind in WHOLE_NAMES and named != kind):
         raise ValueError(f"should be like {known[kind]!r}")
     return named
 
@@ -361,11 +363,9 @@ def is_plain(value: object) -> bool:
 def unknown_name(name: str, model: type[BaseModel]) -> str:
     """Return the sentence for a setting that does not exist, with the closest one that does."""
     known = list(setting_names(model))
-    close = difflib.get_close_matches(name, known, 1) or [
-        path
-        for path in known
-        if path.rpartition(".")[2] in difflib.get_close_matches(leaf_of(name), [leaf_of(p) for p in known], 1)
-    ]
+    leaves = {leaf_of(path): path for path in reversed(known)}
+    near = difflib.get_close_matches(leaf_of(name), leaves, 1)
+    close = difflib.get_close_matches(name, known, 1) or [leaves[leaf] for leaf in near]
     return f"There is no setting {name!r}" + (
         f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}."
     )

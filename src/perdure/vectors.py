@@ -36,9 +36,9 @@ def check_index(stored: tuple[str, int], wanted: tuple[str, int], where: str) ->
     )
 
 
-def check_dimension(dimension: object) -> None:
-    """Raise ConfigError for a dimension that no store can index."""
-    if not isinstance(dimension, int) or not 1 <= dimension <= MAX_DIMENSION:
+def check_dimension(dimension: object, *, least: int = 0) -> None:
+    """Raise ConfigError for a dimension that no store can index; of 0 numbers are the vectors where there are none."""
+    if not isinstance(dimension, int) or not least <= dimension <= MAX_DIMENSION:
         raise ConfigError(
             f"The embedder's dimension is {dimension!r}, and it should be a number from 1 to {MAX_DIMENSION}."
         )

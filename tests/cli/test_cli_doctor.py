@@ -120,6 +120,16 @@ def test_another_embedder_than_the_indexs_is_found_out(look, data_dir, monkeypat
     assert "perdure reindex" in todo(said)["index"] or "embedder" in todo(said)["index"]
 
 
+def test_that_nothing_is_embedded_is_said(look, data_dir, monkeypatch):
+    """And is no fault."""
+    monkeypatch.setenv("PERDURE_EMBEDDER", "none")
+    asyncio.run(lived())
+    said = look("doctor", "--json")
+    assert set(levels(said).values()) == {"good"}
+    [embedder] = [each["text"] for each in said.document["findings"] if each["check"] == "embedder"]
+    assert "by their words" in embedder
+
+
 def test_what_is_behind_and_what_is_ahead_is_told(look, data_dir):
     """M26: a mark that a crash left, and a graph that a newer Perdure has had."""
     asyncio.run(lived())

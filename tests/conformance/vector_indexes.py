@@ -15,9 +15,10 @@ embedder = FakeEmbedder(DIMENSION)
 class Index:
     """A connected vector store, and owners that nobody else has."""
 
-    def __init__(self, store, again):
+    def __init__(self, store, again, embedder):
         self.store = store
         self.again = again
+        self.embedder = embedder
         self._mine = secrets.token_hex(6)
         self._owners = set()
 
@@ -26,7 +27,7 @@ class Index:
         return f"{self._mine}/{name}"
 
     async def record(self, text, *, id=None, owner=None, kind="memory", **more):  # noqa: A002
-        [vector] = await embedder.embed([text])
+        [vector] = await self.embedder.embed([text])
         owner = self.owner() if owner is None else owner
         return VectorRecord(owner=owner, id=id or text, kind=kind, text=text, vector=vector, **more)
 
@@ -34,7 +35,7 @@ class Index:
         await self.store.upsert([await self.record(text, **more) for text in texts], mark=mark)
 
     async def search(self, text, *, owner=None, meaning=True, words=True, filters=None, **more):
-        [vector] = await embedder.embed([text])
+        [vector] = await self.embedder.embed([text])
         query = VectorQuery(
             self.owner() if owner is None else owner,
             vector=vector if meaning else None,
@@ -53,8 +54,8 @@ class Index:
 
 
 @asynccontextmanager
-async def opened(store):
-    await store.connect(embedder=MODEL, dimension=DIMENSION)
+async def opened(store, embedder=embedder):
+    await store.connect(embedder=embedder.name, dimension=embedder.dimension)
     try:
         yield store
     finally:
@@ -62,8 +63,8 @@ async def opened(store):
 
 
 @asynccontextmanager
-async def lent(store, again):
-    async with opened(store):
-        index = Index(store, again)
+async def lent(store, again, embedder=embedder):
+    async with opened(store, embedder):
+        index = Index(store, again, embedder)
         yield index
         await index.sweep()

@@ -14,7 +14,7 @@ from perdure.graph.searchable import KINDS
 from perdure.journal.sqlite import inspection, place
 from perdure.journal.sqlite.diagnosis import Finding
 from perdure.journal.sqlite.inspection import JournalState
-from perdure.protocols import GraphStore
+from perdure.protocols import Embedder, GraphStore
 from perdure.providers import Providers
 from perdure.settings import PREFIX, MemorySettings
 from perdure.wiring import graph_store, journals, root
@@ -76,7 +76,7 @@ async def providers(settings: MemorySettings) -> list[Finding]:
         return [bad("providers", error)]
     try:
         await made.prepare()
-        embedder = Finding("embedder", "good", f"{made.embedder.name}, {made.embedder.dimension} numbers a text.")
+        embedder = Finding("embedder", "good", embeds(made.embedder))
     except PerdureError as error:
         embedder = bad("embedder", error)
     finally:
@@ -85,6 +85,13 @@ async def providers(settings: MemorySettings) -> list[Finding]:
     said = "None: rules find what is worth remembering." if model is None else f"{model.name}, not asked now."
     found = [embedder, Finding("language model", "good", said)]
     return found if reranker is None else [*found, Finding("reranker", "good", f"{reranker.name}.")]
+
+
+def embeds(embedder: Embedder) -> str:
+    """Say what an embedder makes of a text."""
+    if not embedder.dimension:
+        return "None: memories are found by their words and names, not by what they mean."
+    return f"{embedder.name}, {embedder.dimension} numbers a text."
 
 
 def disk(settings: MemorySettings) -> list[Finding]:

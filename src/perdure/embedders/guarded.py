@@ -54,7 +54,7 @@ class GuardedEmbedder:
             with answering(self._who):
                 await awaitable(prepare(), "prepare", self._who)
         _check_name(self.name)
-        check_dimension(self.dimension)
+        check_dimension(self.dimension, least=1)
 
     async def warm_up(self) -> None:
         """Load a model of this process that is otherwise loaded when it is first asked, if there is such a thing."""

@@ -13,6 +13,7 @@ from perdure.graph.searchable import Found, found, kind_and_id, name_of
 from perdure.graph.statements import load
 from perdure.graph.writing import Graph
 from perdure.models import Hit
+from perdure.protocols import Embedder
 from perdure.ranking import Ranked, fuse
 from perdure.records import MAX_HITS, VectorKind, VectorQuery
 from perdure.runtime.together import together
@@ -74,12 +75,23 @@ def query_text(query: object) -> str:
     return text
 
 
+def check_threshold(threshold: float | None, embedder: Embedder) -> None:
+    """Raise InputError for a least cosine where there are no vectors: nothing would ever be found."""
+    if threshold is not None and not embedder.dimension:
+        raise InputError(
+            "threshold is the least cosine, and with embedder='none' there are no vectors to compare.",
+            hint="Leave threshold out, or choose an embedder.",
+        )
+
+
 async def search(graph: Graph, whose: Scope, asked: Question) -> list[Hit[Any]]:
     """Return what fits best, best first, as it stands in the graph; what this client wrote before is among it.
 
     `score` is the sum of two shares, how far a hit is above the other candidates by meaning and by words;
-    `why` has both, and the cosine, which is what `threshold` is compared with.
+    `why` has both, and the cosine, which is what `threshold` is compared with. Raises InputError for a threshold where
+    nothing is compared by meaning.
     """
+    check_threshold(asked.threshold, graph.index.embedder)
     await graph.settled(whose.owner, None if asked.session_id is None else whose.key(asked.session_id))
     await graph.index.caught_up(whose.owner)
     [vector] = await graph.index.embedder.embed([asked.text])

@@ -9,6 +9,7 @@ from perdure.filters import Filter, matches
 from perdure.graph.index import Index
 from perdure.graph.memories import Memories, Stored
 from perdure.graph.scope import Scope
+from perdure.graph.search import check_threshold
 from perdure.graph.searchable import kind_and_id
 from perdure.pipelines.fuse import Candidate, Ranked, around, rank
 from perdure.pipelines.mentions import names
@@ -53,7 +54,8 @@ class Searching:
         self._speakers = speakers
 
     async def search(self, whose: Scope, wanted: Wanted) -> SearchResult:
-        """Return what fits best, best first."""
+        """Return what fits best, best first; raises InputError for a threshold where there are no vectors."""
+        check_threshold(wanted.threshold, self._index.embedder)
         question = understood(wanted.query, await self._speakers.of(whose), ids.now())
         vector, mentioning = await both(self._meaning(question.text), self._mentioning(whose, question))
         depth = max(CANDIDATES, wanted.limit)

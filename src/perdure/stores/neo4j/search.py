@@ -45,11 +45,12 @@ MARK = "MATCH (k:_SearchIndex {id: $index}) RETURN k.mark AS mark"
 SCHEMA = (
     "CREATE CONSTRAINT perdure_Searchable_id IF NOT EXISTS FOR (n:Searchable) REQUIRE n.id IS UNIQUE",
     "CREATE INDEX perdure_Searchable_owner IF NOT EXISTS FOR (n:Searchable) ON (n.owner)",
-    """CREATE VECTOR INDEX perdure_Searchable_vectors IF NOT EXISTS FOR (n:Searchable) ON (n.search_embedding)
-    OPTIONS {indexConfig: {`vector.dimensions`: DIMENSION, `vector.similarity_function`: 'cosine'}}""",
     """CREATE FULLTEXT INDEX perdure_Searchable_words IF NOT EXISTS FOR (n:Searchable)
     ON EACH [n.search_text, n.search_scope] OPTIONS {indexConfig: {`fulltext.analyzer`: 'english'}}""",
 )
+VECTORS = """CREATE VECTOR INDEX perdure_Searchable_vectors IF NOT EXISTS FOR (n:Searchable) ON (n.search_embedding)
+OPTIONS {indexConfig: {`vector.dimensions`: DIMENSION, `vector.similarity_function`: 'cosine'}}
+"""
 
 UPSERT = """MATCH (k:_SearchIndex {id: $index})
 FOREACH (m IN CASE WHEN $mark IS NULL THEN [] ELSE [$mark] END | SET k.mark = m)
@@ -97,8 +98,9 @@ class Statements:
         self.revisions = self._of(REVISIONS)
 
     def schema(self, dimension: int) -> list[str]:
-        """Return what makes the constraint and the indexes, where they are not there."""
-        return [self._of(text).replace("DIMENSION", f"{dimension:d}") for text in SCHEMA]
+        """Return what makes the constraint and the indexes that are not there; a dimension of 0 has no vector index."""
+        texts = (*SCHEMA, VECTORS.replace("DIMENSION", f"{dimension:d}")) if dimension else SCHEMA
+        return [self._of(text) for text in texts]
 
     def _of(self, text: str) -> str:
         return text.replace(LABEL, self._label)

@@ -165,7 +165,7 @@ class Corpus:
         present = now.present.copy()
         present[[self._places[row.id] for row in rows if row.id in self._places]] = False
         self._places.update((row.id, place) for place, row in enumerate(rows, now.count))
-        vectors = np.frombuffer(b"".join(row.vector for row in rows), dtype="<f4").reshape(-1, self._dimension)
+        vectors = np.frombuffer(b"".join(row.vector for row in rows), dtype="<f4").reshape(len(rows), self._dimension)
         now.ids.extend(row.id for row in rows)
         now.metadata.extend(row.metadata for row in rows)
         return replace(
