@@ -1,6 +1,5 @@
 """From records to the properties of nodes, and back."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -10,11 +9,11 @@ from pydantic import BaseModel, ValidationError
 from perdure.errors import StoreUnavailableError
 from perdure.models import ToolCall, Trace
 from perdure.plain import decode, encode
+from perdure.runtime.tries import soon
 
 R = TypeVar("R", bound=BaseModel)
 T = TypeVar("T")
 TRIES = 10
-SHORTEST_PAUSE = 0.005
 
 ENCODED: Mapping[str, Any] = {"metadata": {}, "tool_calls": [], "attributes": {}, "arguments": None, "result": None}
 """Kept as JSON text, unless they are as given here: a graph's properties are single values and lists of one kind."""
@@ -26,12 +25,7 @@ class IncompleteError(StoreUnavailableError):
 
 async def whole(read: Callable[[], Awaitable[T]]) -> T:
     """Return what `read` makes of nodes, reading again while it raises IncompleteError: soon they are gone."""
-    for attempt in range(1, TRIES):
-        try:
-            return await read()
-        except IncompleteError:
-            await asyncio.sleep(attempt * SHORTEST_PAUSE)
-    return await read()
+    return await soon(read, lambda error: isinstance(error, IncompleteError), tries=TRIES)
 
 
 def properties(record: BaseModel, *without: str) -> dict[str, Any]:

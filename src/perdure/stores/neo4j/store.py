@@ -4,12 +4,12 @@ import asyncio
 import random
 import re
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import groupby
 from time import monotonic
-from typing import Any, LiteralString, TypeVar, cast
+from typing import Any, LiteralString, cast
 
 from neo4j import (
     READ_ACCESS,
@@ -31,6 +31,7 @@ from perdure.errors import (
     StoreUnavailableError,
 )
 from perdure.records import Batch, JournalEntry, LaneMark
+from perdure.runtime.tries import soon
 from perdure.stores.neo4j import compose
 from perdure.stores.neo4j.convert import plain, sendable
 from perdure.stores.neo4j.faults import (
@@ -43,7 +44,6 @@ from perdure.stores.neo4j.faults import (
 from perdure.telemetry import STORES
 
 OLDEST = (5, 26)
-QUICK_TRIES = 20
 SECONDS_TO_ANSWER = 10.0
 SHORTEST_PAUSE = 0.05
 SHORTEST_COMPOSED = 8
@@ -51,7 +51,6 @@ IDLE_SECONDS_BEFORE_CHECK = 5.0
 MARKS_ARE_UNIQUE = "CREATE CONSTRAINT perdure_journal_mark IF NOT EXISTS FOR (k:_JournalMark) REQUIRE k.id IS UNIQUE"
 IN_PIECES = re.compile(r"\bIN\s+(?:\S+\s+CONCURRENT\s+)?TRANSACTIONS\b", re.IGNORECASE)
 """How a statement says that it commits in pieces: `CALL … IN 4 CONCURRENT TRANSACTIONS`."""
-T = TypeVar("T")
 FORGET = "MATCH (k:_JournalMark) WHERE k.id IN $lanes DELETE k"
 
 
@@ -358,18 +357,6 @@ class Neo4jGraphStore:
                 await session.begin_transaction(timeout=self._transaction_timeout) as transaction,
             ):
                 yield transaction
-
-
-async def soon(run: Callable[[], Awaitable[T]], again: Callable[[StoreError], bool]) -> T:
-    """Return what `run` does, tried again within milliseconds, a few times, after errors for which that is worth it."""
-    for attempt in range(1, QUICK_TRIES):
-        try:
-            return await run()
-        except StoreError as error:
-            if not again(error):
-                raise
-        await asyncio.sleep(random.uniform(0.001, 0.02 * attempt))  # noqa: S311  not a secret
-    return await run()
 
 
 def is_gone(error: StoreError) -> bool:
