@@ -5,7 +5,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from perdure.errors import JournalError, NotFoundError
+from perdure.errors import JournalError
+from perdure.journal.letters import existing
 from perdure.records import Backlog, DeadLetter, JournalEntry, LaneState
 
 MOST_LETTERS = 1000
@@ -69,9 +70,7 @@ class MemoryJournal:
 
     async def letter(self, seq: int) -> DeadLetter:
         """Return one dead letter; raises NotFoundError."""
-        if seq not in self._letters:
-            raise NotFoundError(f"There is no dead letter {seq}.", hint="dead_letters.list() shows those there are.")
-        return self._letters[seq]
+        return existing(seq, self._letters.get(seq))
 
     async def drop_letters(self, seqs: Sequence[int]) -> int:
         """Remove dead letters, and return how many there were."""

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from perdure.errors import JournalCorruptError, JournalError, NotFoundError, PerdureError
+from perdure.errors import JournalCorruptError, JournalError, PerdureError
+from perdure.journal.letters import existing
 from perdure.journal.sqlite import opening, place, table
 from perdure.journal.sqlite.record import Row, decode, intact
 from perdure.records import DeadLetter
@@ -313,12 +314,7 @@ def letters(directory: Path, limit: int) -> list[DeadLetter]:
 
 def letter(directory: Path, seq: int) -> DeadLetter:
     """Return one dead letter; raises NotFoundError."""
-    found = read_tables(directory, lambda database: table.letter(database, seq), None)
-    if found is None:
-        raise NotFoundError(
-            f"There is no dead letter {seq}.", hint="`perdure dead-letters list` shows those there are."
-        )
-    return found
+    return existing(seq, read_tables(directory, lambda database: table.letter(database, seq), None))
 
 
 def count_letters(directory: Path) -> int:

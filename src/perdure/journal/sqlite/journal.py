@@ -13,7 +13,8 @@ from typing import NamedTuple, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
-from perdure.errors import ConfigError, JournalError, JournalLockedError, NotFoundError, PerdureError
+from perdure.errors import ConfigError, JournalError, JournalLockedError, PerdureError
+from perdure.journal.letters import existing
 from perdure.journal.sqlite import place, table
 from perdure.journal.sqlite.opening import AUTO, Opened, has_entries_for, new_identity, open_database, orphaned
 from perdure.journal.sqlite.scribe import Kept, Scribe
@@ -219,10 +220,7 @@ class SqliteJournal:
 
     async def letter(self, seq: int) -> DeadLetter:
         """Return one dead letter; raises NotFoundError."""
-        found = await self._call(lambda: table.letter(self._database().database, seq))
-        if found is None:
-            raise NotFoundError(f"There is no dead letter {seq}.", hint="dead_letters.list() shows those there are.")
-        return found
+        return existing(seq, await self._call(lambda: table.letter(self._database().database, seq)))
 
     async def drop_letters(self, seqs: Sequence[int]) -> int:
         """Remove dead letters, and return how many there were."""
