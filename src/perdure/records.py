@@ -111,6 +111,8 @@ class DeadLetter:
     """How often it failed for good: 1, and one more for each time it was sent again."""
     accepted_at: datetime
     failed_at: datetime
+    size: int
+    """In bytes, as it counted towards `max_pending_bytes`."""
 
     def __str__(self) -> str:
         return f"write {self.seq} {shorten(self.query)!r}: {self.error}"

@@ -176,6 +176,22 @@ async def test_a_dead_letter_that_no_room_can_hold_any_more_is_refused(opened, s
         assert [letter.attempts for letter in await writer.dead_letters.list()] == [1, 1]
 
 
+@pytest.mark.parametrize("durable", [True, False], ids=["on disk", "in memory"])
+async def test_a_dead_letter_has_the_size_that_it_had_when_it_was_accepted(opened, store, durable):
+    """J11, B19: what fitted once fits again; typed calls and `submit` do not measure alike."""
+    store.reject("BAD")
+    limits = {"write_mode": "buffered", "max_pending_bytes": 1000}
+    async with opened(**limits) if durable else BufferedWriter(store, **limits) as writer:
+        await writer.submit_own("BAD $numbers", {"numbers": [1] * 300}, "k")
+        with pytest.raises(InputError, match="max_pending_bytes is 1000"):
+            await writer.submit("BAD $numbers", {"numbers": [1] * 300})
+        await writer.flush()
+        await writer.dead_letters.redrive()
+        await writer.flush()
+        [letter] = await writer.dead_letters.list()
+        assert (letter.attempts, letter.size) == (2, 64 + len("BAD $numbers") + len('{"numbers":[]}') + 2 * 300 - 1)
+
+
 async def test_an_orphaned_journal_is_adopted(opened, store):
     """J9: what a process that is gone has accepted is committed by the next one, with its dead letters."""
     store.reject("BAD")
@@ -187,7 +203,8 @@ async def test_an_orphaned_journal_is_adopted(opened, store):
         assert (writer.recovery.left, writer.recovery.adopted) == (30, 30)
         await writer.submit(NOTE, {"n": 30}, key="k")
         await writer.flush()
-        assert [letter.query for letter in await writer.dead_letters.list()] == ["BAD"]
+        [letter] = await writer.dead_letters.list()
+        assert (letter.query, letter.size) == ("BAD", 64 + len("BAD"))
     assert store.values("n") == list(range(31))
     async with opened("gone") as writer:
         assert writer.recovery.left == 0

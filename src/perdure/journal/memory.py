@@ -58,7 +58,16 @@ class MemoryJournal:
         """Keep a dead letter, letting the oldest go when there are too many."""
         now = datetime.now(UTC)
         self._letters[entry.seq] = DeadLetter(
-            entry.seq, entry.key, entry.statement, entry.parameters, error, code, entry.failures + 1, now, now
+            entry.seq,
+            entry.key,
+            entry.statement,
+            entry.parameters,
+            error,
+            code,
+            entry.failures + 1,
+            now,
+            now,
+            entry.size,
         )
         if len(self._letters) > MOST_LETTERS:
             self._letters.popitem(last=False)

@@ -7,7 +7,7 @@ from perdure.errors import ConfigError
 from perdure.protocols import Journal
 from perdure.records import DeadLetter
 from perdure.writes.acceptance import Acceptance
-from perdure.writes.intake import Write, check
+from perdure.writes.intake import Write, again
 from perdure.writes.receipts import Receipt
 
 
@@ -48,7 +48,8 @@ class DeadLetters:
         if not self._drains:
             raise ConfigError("A dead letter is sent again in the background.", hint="Set write_mode to 'buffered'.")
         letters = await self._journal.letters(None) if seq is None else [await self._journal.letter(seq)]
-        writes = [self._anew(letter) for letter in sorted(letters, key=lambda letter: letter.seq)]
+        most = self._acceptance.room.max_bytes
+        writes = [again(letter, most) for letter in sorted(letters, key=lambda letter: letter.seq)]
         return [await self._submit(write) for write in writes]
 
     async def drop(self, seq: int | None = None) -> int:
@@ -75,10 +76,6 @@ class DeadLetters:
         self._check_writer()
         if not self._has_journal:
             raise ConfigError("No journal is open in sync mode.", hint="Set write_mode to 'buffered'.")
-
-    def _anew(self, letter: DeadLetter) -> Write:
-        write = check(letter.query, letter.parameters, letter.key, self._acceptance.room.max_bytes)
-        return write._replace(failures=letter.attempts, replacing=letter.seq)
 
     async def _submit(self, write: Write) -> Receipt:
         self._acceptance.redriven += 1

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from perdure.cypher import bind
 from perdure.errors import ConflictError, InputError, shorten
-from perdure.values import size_of
+from perdure.records import DeadLetter
+from perdure.values import size_of, snapshot
 from perdure.writes.receipts import Receipt
 
 OVERHEAD = 64
@@ -32,7 +33,7 @@ def check(statement: object, parameters: Mapping[str, Any] | None, key: object, 
         raise InputError(f"key should be text that is not blank, or None; it is {shorten(repr(key), 40)}.")
     if not is_text(text) or not is_text(key or ""):
         raise InputError("The statement or its key holds half of a surrogate pair, which is not text.")
-    return Write(text, copy, key, _fitting(size, max_bytes))
+    return Write(text, copy, key, _fitting(size + OVERHEAD, max_bytes))
 
 
 def own(statement: str, parameters: dict[str, Any], key: str, max_bytes: int) -> Write:
@@ -45,11 +46,19 @@ def own(statement: str, parameters: dict[str, Any], key: str, max_bytes: int) ->
     except ValueError:
         bind(statement, parameters)  # which says where it is
         raise
-    return Write(statement, parameters, key, _fitting(len(statement) + size, max_bytes))
+    return Write(statement, parameters, key, _fitting(len(statement) + size + OVERHEAD, max_bytes))
+
+
+def again(letter: DeadLetter, max_bytes: int) -> Write:
+    """Return a dead letter as a new write, of the size it had: the two checks above do not measure alike.
+
+    Raises InputError when `max_bytes` is less by now.
+    """
+    copy, _ = snapshot(letter.parameters)
+    return Write(letter.query, copy, letter.key, _fitting(letter.size, max_bytes), letter.attempts, letter.seq)
 
 
 def _fitting(size: int, max_bytes: int) -> int:
-    size += OVERHEAD
     if size > max_bytes:
         raise InputError(f"The write has {size} bytes, and max_pending_bytes is {max_bytes}.", hint="Split it.")
     return size

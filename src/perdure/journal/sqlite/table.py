@@ -236,7 +236,7 @@ def drop_letters(database: sqlite3.Connection, seqs: Iterable[int]) -> int:
 
 def insert_letter(database: sqlite3.Connection, letter: DeadLetter, seq: int, seed: int) -> None:
     """Add a dead letter of another journal under a number of this one."""
-    found = JournalEntry(seq, 0, letter.key, letter.query, letter.parameters, 0, failures=letter.attempts - 1)
+    found = JournalEntry(seq, 0, letter.key, letter.query, letter.parameters, letter.size, failures=letter.attempts - 1)
     kept = row(found, -1, letter.accepted_at.timestamp(), seed)
     database.execute(INSERT_LETTER, (*kept, letter.error, letter.code, letter.failed_at.timestamp()))
 
@@ -246,7 +246,7 @@ def _letter(values: Sequence[Any]) -> DeadLetter:
     error, code, failed_at = values[10:]
     return DeadLetter(
         kept.seq, kept.key, kept.statement, decode(kept.parameters), error, code, kept.failures + 1,
-        moment(kept.accepted_at), moment(failed_at),
+        moment(kept.accepted_at), moment(failed_at), kept.size,
     )  # fmt: skip
 
 
