@@ -6,7 +6,7 @@ import secrets
 
 import pytest
 
-from perdure.graph import everybody, rows
+from perdure.graph import everybody, marked, rows
 
 LABELS = ("Message", "Conversation", "Entity", "Fact", "Preference", "Trace", "Memory", "User")
 THEIRS = """
@@ -93,7 +93,8 @@ async def test_a_read_that_sees_half_a_node_is_made_again(embedded_graph, client
 
 
 async def test_the_index_takes_half_a_node_for_gone(embedded_graph, client_of, monkeypatch, caplog):
-    """M5: what is marked and cannot be read keeps nothing else from being found."""
+    """M5: what is marked and cannot be read keeps nothing else from being found; at first nobody is told of it."""
+    monkeypatch.setattr(marked, "SECONDS_TO_LOOK_AGAIN", 3600.0)
     async with client_of(embedded_graph) as client:
         await client.short_term.add_message("s", "user", "green tea", id="broken")
         await client.short_term.search_messages("tea")

@@ -20,6 +20,7 @@ from typing import Any, Self
 from perdure import ids
 from perdure.errors import PerdureError, StoreUnavailableError
 from perdure.graph.changes import Change, Changed, Cleared, changes_of
+from perdure.graph.marked import Marked
 from perdure.graph.searchable import EFFECTS, KINDS, Found, Place, found, kind_and_id, name_of, text_of, vector_record
 from perdure.graph.statements import load
 from perdure.protocols import Embedder, GraphStore, VectorStore
@@ -54,6 +55,7 @@ class Index:
         self.embedder = embedder
         self._store = store
         self._separate = separate
+        self._marked = Marked(store, self.look_again)
         self._changes: deque[Change] = deque()
         self._left: Counter[str] = Counter()
         self._clearing: Counter[str] = Counter()
@@ -350,11 +352,10 @@ class Index:
         self._missed = False
         await self._note_done(1)
         for kind in KINDS:
-            before: list[str] = []
-            while (keys := await self._keys(KINDS[kind].unindexed)) != before:
-                await self._index((kind, key) for key in keys)
+            while keys := await self._marked.page(kind, AT_ONCE):
+                self._marked.pass_by(kind, keys, await self._index((kind, key) for key in keys))
                 await self._note_done(1)
-                before = keys
+        self._marked.end()
         self._lagging = self._missed
         self._tell()
 
@@ -394,6 +395,3 @@ class Index:
             brought = set(self._brought)
             stored = {each.place for each in await self._stored(owners)}
             await self._forget_others(owners, stored, brought)
-
-    async def _keys(self, statement: str) -> list[str]:
-        return [row["id"] for row in await self._store.read(statement, {"limit": AT_ONCE})]
