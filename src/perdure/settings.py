@@ -7,7 +7,7 @@ it connects.
 
 import difflib
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
     SecretStr,
     ValidationError,
     ValidationInfo,
@@ -81,7 +82,12 @@ class Explained(BaseModel):
         except SettingsError as error:
             raise ConfigError(f"The environment cannot be read: {error}.", hint="A section is given as JSON.") from None
 
-    __init__.__pydantic_base_init__ = True  # pyright: ignore[reportFunctionMemberAccess]  the whole names the section
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> Any:
+        schema = handler(source)
+        if schema["type"] == "model":
+            schema["custom_init"] = False  # of a section given as a map the whole is told, and names it
+        return schema
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in type(self).model_fields:
@@ -203,7 +209,7 @@ class OpenAISection(Explained):
     @field_validator("base_url")
     @classmethod
     def _base_url_is_one(cls, url: str | None) -> str | None:
-        return None if url is None else check_http_url(url)
+        return None if url is None else check_url(url, ("http", "https"), "http://localhost:11434/v1", "openai.api_key")
 
 
 class LimitsSection(Explained):
@@ -295,21 +301,17 @@ class MemorySettings(Explained, BaseSettings):
 
 def check_bolt_uri(uri: str) -> str:
     """Return `uri` when it names a server without carrying secrets; raise ValueError with what is wrong."""
-    parts = urlsplit(uri)
-    if parts.scheme not in BOLT_SCHEMES or not parts.hostname or parts.port == 0:
-        raise ValueError(f"should look like neo4j://host:7687 (schemes: {', '.join(BOLT_SCHEMES)})")
-    if parts.username or parts.password:
-        raise ValueError("should not carry a name or password; set neo4j.username and neo4j.password")
-    return uri
+    like = f"neo4j://host:7687 (schemes: {', '.join(BOLT_SCHEMES)})"
+    return check_url(uri, BOLT_SCHEMES, like, "neo4j.username and neo4j.password")
 
 
-def check_http_url(url: str) -> str:
-    """Return `url` when it is one without secrets; raise ValueError with what is wrong."""
+def check_url(url: str, schemes: Sequence[str], like: str, secrets: str) -> str:
+    """Return `url` when it has one of these schemes, and no secrets; raise ValueError with what is wrong."""
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-        raise ValueError("should look like http://localhost:11434/v1")
+    if parts.scheme not in schemes or not parts.hostname or parts.port == 0:
+        raise ValueError(f"should look like {like}")
     if parts.username or parts.password:
-        raise ValueError("should not carry a name or password; set openai.api_key")
+        raise ValueError(f"should not carry a name or password; set {secrets}")
     return url
 
 
@@ -363,17 +365,12 @@ def is_plain(value: object) -> bool:
 def unknown_name(name: str, model: type[BaseModel]) -> str:
     """Return the sentence for a setting that does not exist, with the closest one that does."""
     known = list(setting_names(model))
-    leaves = {leaf_of(path): path for path in reversed(known)}
-    near = difflib.get_close_matches(leaf_of(name), leaves, 1)
+    leaves = {path.rpartition(".")[2]: path for path in reversed(known)}
+    near = difflib.get_close_matches(name.rpartition(".")[2], leaves, 1)
     close = difflib.get_close_matches(name, known, 1) or [leaves[leaf] for leaf in near]
     return f"There is no setting {name!r}" + (
         f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known)}."
     )
-
-
-def leaf_of(path: str) -> str:
-    """Return the last word of a dotted name."""
-    return path.rpartition(".")[2]
 
 
 def setting_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
