@@ -5,10 +5,11 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
-from journals import ALL, NOTE, append, begun, crashed, entry, filled, left, numbers, opened, until_settled
+from journals import ALL, NOTE, append, begun, crashed, entry, files, filled, left, numbers, opened, until_settled
 
 from perdure.errors import ConfigError, JournalError, NotFoundError
-from perdure.journal.sqlite import SqliteJournal
+from perdure.journal.sqlite import SqliteJournal, place, scribe
+from perdure.journal.sqlite.budget import Budget
 from perdure.protocols import Journal, LocalJournal
 from perdure.records import Backlog, LaneState
 from perdure.testing import wait_until
@@ -84,6 +85,24 @@ async def test_a_large_write_goes_through_the_thread(directory):
         assert not journal.append(entry(2))
         await wait_until(lambda: told == [1, 2])
         assert await left(journal) == [entry(0), large, entry(2)]
+
+
+async def test_the_log_begins_anew_behind_writes_of_the_event_loop_alone(directory, monkeypatch):
+    """J14: each time there are that many; the thread, which folds it, has nothing else to do then."""
+    monkeypatch.setattr(scribe, "ENTRIES_BETWEEN_CHECKPOINTS", 20)
+    monkeypatch.setattr(Budget, "allows", lambda self: True)
+
+    async def run_of_the_log(journal):
+        found = await journal._call(lambda: files(directory)[place.WAL][16:24])
+        await wait_until(lambda: not journal._scribe._turn.locked())
+        return found
+
+    async with opened(directory) as journal:
+        for first in (0, 20):
+            before = await run_of_the_log(journal)
+            assert all(journal.append(entry(seq)) for seq in range(first, first + 20))
+            await wait_until(lambda: not journal._scribe._unchecked)
+            assert await run_of_the_log(journal) != before
 
 
 async def test_a_page_is_bounded_by_count_and_by_bytes_and_never_empty(directory):

@@ -7,10 +7,10 @@ import traceback
 from contextlib import closing, contextmanager
 
 import pytest
-from journals import append, begun, crashed, entry, filled, left, numbers, opened, until_settled
+from journals import append, as_sqlite_reads, begun, crashed, entry, filled, left, numbers, opened, until_settled
 
 from perdure.errors import JournalError, JournalFullError
-from perdure.journal.sqlite import place, scribe
+from perdure.journal.sqlite import place, scribe, table
 from perdure.journal.sqlite.diagnosis import diagnose
 from perdure.testing import wait_until
 
@@ -84,6 +84,38 @@ async def test_settling_makes_room_in_a_full_journal(directory, durability):
         kept = await numbers(journal)
     async with opened(directory, durability=durability, max_bytes=SMALLEST) as journal:
         assert await numbers(journal) == kept
+
+
+class FullWhenTrimmed:
+    """An open database that has no room for letting go of writes, a few times."""
+
+    def __init__(self, database, times):
+        self._database = database
+        self.times = times
+
+    def __getattr__(self, name):
+        return getattr(self._database, name)
+
+    def executemany(self, sql, rows):
+        if sql == table.TRIM and rows and self.times:
+            self.times -= 1
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_FULL, "SQLITE_FULL"
+            raise error
+        return self._database.executemany(sql, rows)
+
+
+async def test_what_could_not_be_let_go_of_goes_a_little_later_unasked(directory, durability, monkeypatch):
+    """J7: on a full disk, with nobody who writes or asks for anything any more."""
+    monkeypatch.setattr(scribe, "SECONDS_TO_TRY_AGAIN", 0.01)
+    async with opened(directory, durability=durability) as journal:
+        await append(journal, entry(0), entry(1), entry(2))
+        full = FullWhenTrimmed(journal._opened.database, 5)
+        journal._opened = journal._scribe._opened = journal._opened._replace(database=full)
+        journal.settle(0, 1)
+        await wait_until(lambda: not full.times and not journal._scribe._owed)
+        assert as_sqlite_reads(directory) == [2]
+        assert journal.trouble == ""
 
 
 async def test_a_write_can_be_buried_in_a_full_journal(directory):
