@@ -5,8 +5,8 @@ import time
 
 from perdure import MemoryClient, MemorySettings
 
-SAY = "MERGE (m:Message {id: $id}) SET m.role = $role, m.content = $content"
-LINK = "MATCH (a:Message {id: $before}), (b:Message {id: $id}) MERGE (a)-[:NEXT]->(b)"
+SAY = "MERGE (n:Line {id: $id}) SET n.role = $role, n.content = $content"
+LINK = "MATCH (a:Line {id: $before}), (b:Line {id: $id}) MERGE (a)-[:NEXT]->(b)"
 TALK = [
     ("user", "The boat yard closes on the 14th. Can we move the survey?"),
     ("assistant", "Yes, to Tuesday the 11th. I have written to the surveyor."),
@@ -25,12 +25,12 @@ async def main() -> None:
             await client.buffered.submit(SAY, {"id": f"m{n}", "role": role, "content": content})
             if n:
                 await client.buffered.submit(LINK, {"before": f"m{n - 1}", "id": f"m{n}"})
-        await client.buffered.submit("MERGE (m:Message {id: $id}) RETRUN m", {"id": "m9"})  # accepted; fails later
+        await client.buffered.submit("MERGE (n:Line {id: $id}) RETRUN n", {"id": "m9"})  # accepted; fails later
         waited = (time.perf_counter() - started) * 1000
         print(f"The agent waited {waited:.1f} ms; {client.buffered.pending} writes are pending.")
         summary = await client.flush(timeout=10)
         print(f"Now {summary.committed} are committed and {summary.failed} failed.")
-        for row in await client.query.cypher("MATCH (m:Message) RETURN m.role AS who, m.content AS said ORDER BY m.id"):
+        for row in await client.query.cypher("MATCH (n:Line) RETURN n.role AS who, n.content AS said ORDER BY n.id"):
             print(f"  {row['who']}: {row['said']}")
     for error in client.write_errors:
         print(f"Failed: {error.query}\n  {error.error}")

@@ -79,7 +79,7 @@ def _parse(text: str) -> Statement:
     said = [index for index, piece in enumerate(pieces) if piece.kind not in ("space", "comment")]
     ends = [index for index in said if pieces[index].text == ";"]
     if len(said) == len(ends):
-        raise InputError("statement is empty.", hint="Pass Cypher such as 'MERGE (m:Message {id: $id})'.")
+        raise InputError("statement is empty.", hint="Pass Cypher such as 'MERGE (n:Note {id: $id})'.")
     if ends[:1] not in ([], said[-1:]):
         raise InputError("statement holds more than one statement.", hint="Submit them one by one.")
     check_text(text, "statement")
