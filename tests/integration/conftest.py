@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from breakable import Graph, Network, looking_at, network_to
 from chat_api import ChatAPI
-from doors import DOORS, PATIENCE, at
+from doors import DOORS, PATIENCE, Rig, at, settings
 
 from perdure.openai import blocking, remembering
 
@@ -74,3 +74,9 @@ def door(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
         monkeypatch.setattr(module, "SECONDS_FOR_ACCEPTING", PATIENCE)
     with at(request.param()) as one:
         yield one
+
+
+@pytest.fixture
+def rig(door: Any, api: ChatAPI) -> Rig:
+    """A client of either kind, and the memory that it was lent."""
+    return Rig(door, api, settings())

@@ -4,11 +4,17 @@ import asyncio
 from contextlib import contextmanager
 from itertools import islice
 
-from perdure import Memory, SyncMemory
+from perdure import Memory, MemorySettings, SyncMemory
 from perdure.openai import AsyncOpenAI, OpenAI
+from perdure.testing_search import FakeEmbedder
 
 PATIENCE = 30.0
 """Seconds for what is quick on a machine that has nothing else to do."""
+
+
+def settings(**given):
+    """Return those of a memory that leaves nothing behind."""
+    return MemorySettings(**{"store": "memory://", "embedder": FakeEmbedder(), **given})
 
 
 class BlockingDoor:

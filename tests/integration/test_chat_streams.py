@@ -6,19 +6,13 @@ import gc
 import openai
 import pytest
 from chat_api import run_program, tool_call
-from doors import AwaitingDoor, BlockingDoor, Rig, at
+from doors import AwaitingDoor, BlockingDoor, Rig, at, settings
 from pydantic import BaseModel
 
 from perdure import MemorySettings, SyncMemory
 from perdure.openai import OpenAI
-from perdure.testing_search import FakeEmbedder
 
 ASKED = ("user", "Where is my home?")
-
-
-@pytest.fixture
-def rig(door, api):
-    return Rig(door, api, MemorySettings(store="memory://", embedder=FakeEmbedder()))
 
 
 class Place(BaseModel):
@@ -109,7 +103,7 @@ def test_a_stream_that_was_let_go_of_is_remembered_at_the_next_call(rig):
 
 def test_a_stream_that_was_let_go_of_is_remembered_where_nothing_is_recalled(door, api):
     """X3: the next call remembers it, also when that has nothing to look for."""
-    rig = Rig(door, api, MemorySettings(store="memory://", embedder=FakeEmbedder()), recall_limit=0)
+    rig = Rig(door, api, settings(), recall_limit=0)
     rig.door.events(rig.chat("Where is my home?", stream=True), most=2)
     assert remembered_after_a_call(rig) == {ASKED, ("assistant", "Lis"), ("user", "Hello"), ("assistant", "Lisbon.")}
 
@@ -227,9 +221,8 @@ def test_a_raw_stream_is_listened_to_when_it_is_parsed(rig):
 
 def test_answers_that_are_read_as_bytes_pass(api):
     """X1: with_streaming_response; what is never parsed is not remembered, and `memory` says that it waits."""
-    settings = MemorySettings(store="memory://", embedder=FakeEmbedder())
     with at(BlockingDoor()) as door:
-        rig = Rig(door, api, settings)
+        rig = Rig(door, api, settings())
         said = [{"role": "user", "content": "Where is my home?"}]
         ask = rig.client.chat.completions.with_streaming_response.create
         with ask(model="m", messages=said, user_id="u1") as answer:
@@ -242,9 +235,8 @@ def test_answers_that_are_read_as_bytes_pass(api):
 
 def test_a_cancelled_reader_leaves_what_it_has_read(api):
     """X3, B17: the task that reads is cancelled, as a server does when its client hangs up."""
-    settings = MemorySettings(store="memory://", embedder=FakeEmbedder())
     with at(AwaitingDoor()) as door:
-        rig = Rig(door, api, settings)
+        rig = Rig(door, api, settings())
         reply = rig.api.reply("Lis", "bon.", held_at=2)
         stream = rig.chat("Where is my home?", stream=True)
 
