@@ -26,7 +26,7 @@ from benchmarks.scratch import CONTENT, Address
 from perdure import MemoryClient, MemorySettings
 from perdure.graph.typed import TypedMemory
 from perdure.records import VectorRecord
-from perdure.testing_search import FakeVectorStore
+from perdure.testing import FakeVectorStore
 
 LONG, SHORT = 100_000, 100
 BATCH = 1000

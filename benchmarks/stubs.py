@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from benchmarks.stores import NullStore
 from perdure.graph.memories import TEXTS
 from perdure.records import Batch, VectorHit, VectorQuery, VectorRecord
-from perdure.testing_search import FakeVectorStore
+from perdure.testing import FakeVectorStore
 
 MODEL_SECONDS, EMBEDDER_SECONDS, STORE_SECONDS = 0.300, 0.020, 0.010
 DIMENSION = 256

@@ -101,7 +101,13 @@ def loaded_by(statement: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "statement", ["import perdure", "from perdure import InputError, WriteFailed", "from perdure import FlushSummary"]
+    "statement",
+    [
+        "import perdure",
+        "from perdure import InputError, WriteFailed",
+        "from perdure import FlushSummary",
+        "from perdure.testing import FakeGraphStore, FakeLanguageModel, wait_until",
+    ],
 )
 def test_importing_perdure_loads_nothing_heavy(statement: str) -> None:
     """A command line that only prints its help should be quick."""

@@ -16,7 +16,7 @@ from perdure.protocols import GraphStore
 from perdure.records import Batch, JournalEntry
 from perdure.stores.embedded import EmbeddedGraphStore
 from perdure.stores.sqlite_vectors import SqliteVectorStore
-from perdure.testing_search import FakeEmbedder, FakeVectorStore
+from perdure.testing import FakeEmbedder, FakeVectorStore
 
 DIRECTORY, MEMORY, NEO4J = "embedded in a directory", "embedded in memory", "Neo4j"
 FIXTURES = {DIRECTORY: "directory_graph", MEMORY: "memory_graph", NEO4J: "neo4j_graph"}

@@ -4,7 +4,7 @@ import asyncio
 
 from perdure import MemoryClient, MemorySettings
 from perdure.graph import index
-from perdure.testing_search import FakeEmbedder, FakeVectorStore
+from perdure.testing import FakeEmbedder, FakeVectorStore
 
 
 class Batches(FakeEmbedder):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from perdure import ProviderError, ProviderOutputError, ProviderTimeoutError, RateLimitError
-from perdure.testing_pipeline import FakeLanguageModel
+from perdure.testing import FakeLanguageModel
 
 MONDAY = datetime(2024, 5, 6, 9, tzinfo=UTC)
 

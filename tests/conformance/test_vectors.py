@@ -13,7 +13,8 @@ from perdure.errors import ClosedError, ConfigError, InputError
 from perdure.filters import ORDER, matches, parse
 from perdure.protocols import VectorStore
 from perdure.records import Revision, VectorQuery, VectorRecord
-from perdure.testing_search import FakeVectorStore, words_of
+from perdure.testing import FakeVectorStore
+from perdure.testing.vectors import words_of
 
 # -- what is kept is found
 

@@ -12,7 +12,7 @@ from perdure.embedders.none import NoEmbedder
 from perdure.errors import ConfigError, InputError
 from perdure.records import VectorQuery, VectorRecord
 from perdure.stores.sqlite_vectors import SqliteVectorStore
-from perdure.testing_search import FakeVectorStore
+from perdure.testing import FakeVectorStore
 
 WORDS = NoEmbedder()
 LABEL = "SearchableByWords"

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from perdure.filters import parse
 from perdure.records import VectorQuery, VectorRecord
-from perdure.testing_search import FakeEmbedder
+from perdure.testing import FakeEmbedder
 
 DIMENSION = 32
 MODEL = "fake"

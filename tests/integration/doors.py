@@ -6,7 +6,7 @@ from itertools import islice
 
 from perdure import Memory, MemorySettings, SyncMemory
 from perdure.openai import AsyncOpenAI, OpenAI
-from perdure.testing_search import FakeEmbedder
+from perdure.testing import FakeEmbedder
 
 PATIENCE = 30.0
 """Seconds for what is quick on a machine that has nothing else to do."""

@@ -11,7 +11,7 @@ from perdure import Memory, SyncMemory
 from perdure.errors import ProviderError
 from perdure.openai import TurnMemory, blocking, remembering
 from perdure.stores.embedded import EmbeddedGraphStore
-from perdure.testing_search import FakeEmbedder
+from perdure.testing import FakeEmbedder
 
 
 def test_recalling_can_be_switched_off(door, api):

@@ -6,12 +6,12 @@ import pytest
 
 from perdure import ConfigError, MemoryClient, MemorySettings
 from perdure.stores.sqlite_vectors import SqliteVectorStore
-from perdure.testing_search import FakeEmbedder
+from perdure.testing import FakeEmbedder
 
 KILLED = """
 import asyncio, os, signal, sys
 from perdure import MemoryClient, MemorySettings
-from perdure.testing_search import FakeEmbedder
+from perdure.testing import FakeEmbedder
 
 class Silent(FakeEmbedder):
     async def embed(self, texts):

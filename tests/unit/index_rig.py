@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from perdure import MemoryClient, MemorySettings
 from perdure.stores.embedded import EmbeddedGraphStore
-from perdure.testing_search import FakeEmbedder, FakeVectorStore
+from perdure.testing import FakeEmbedder, FakeVectorStore
 
 MARKED = "MATCH (n) WHERE n.unindexed > '' RETURN count(n) AS n"
 

@@ -9,8 +9,7 @@ import selectors
 from itertools import count
 
 from perdure import Memory, MemorySettings
-from perdure.testing import FakeGraphStore
-from perdure.testing_search import FakeEmbedder, FakeVectorStore
+from perdure.testing import FakeEmbedder, FakeGraphStore, FakeVectorStore
 
 MODEL_SECONDS, EMBEDDER_SECONDS, STORE_SECONDS = 0.3, 0.02, 0.01
 PATH_SECONDS = MODEL_SECONDS + EMBEDDER_SECONDS + STORE_SECONDS

@@ -19,8 +19,7 @@ from perdure.protocols import Embedder
 from perdure.providers import Providers
 from perdure.runtime.limits import Pool
 from perdure.settings import MemorySettings
-from perdure.testing import wait_until
-from perdure.testing_search import FakeEmbedder
+from perdure.testing import FakeEmbedder, wait_until
 
 TEXTS = ["The cat sleeps on the sofa.", "A kitten is sleeping", "Invoice 4711 is overdue"]
 needs_minilm = pytest.mark.skipif(

@@ -16,7 +16,7 @@ from perdure.pipelines.extract import MAX_CHARACTERS, extract
 from perdure.pipelines.resolve import resolve
 from perdure.pipelines.statements import Extracted, Relation, Turn
 from perdure.protocols import LanguageModel
-from perdure.testing_pipeline import FakeLanguageModel
+from perdure.testing import FakeLanguageModel
 
 NOW = datetime(2026, 3, 13, 9, 30, tzinfo=UTC)
 EARLIER = datetime(2025, 12, 31, 23, 59, tzinfo=UTC)

@@ -6,7 +6,7 @@ import pytest
 
 from perdure import MemoryClient, MemorySettings, Message, ToolCall
 from perdure.graph import hooks
-from perdure.testing_search import FakeEmbedder, FakeVectorStore
+from perdure.testing import FakeEmbedder, FakeVectorStore
 
 MODES = ("sync", "buffered", "deferred")
 

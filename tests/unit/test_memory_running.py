@@ -8,9 +8,7 @@ import pytest
 
 from perdure import ClosedError, InputError, Memory, MemoryClient, MemorySettings, ProviderError
 from perdure.fencing import fence
-from perdure.testing import wait_until
-from perdure.testing_pipeline import FakeLanguageModel
-from perdure.testing_search import FakeEmbedder
+from perdure.testing import FakeEmbedder, FakeLanguageModel, wait_until
 
 ADA = {"user_id": "ada"}
 

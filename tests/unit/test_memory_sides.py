@@ -11,7 +11,7 @@ from perdure.errors import ProviderTimeoutError
 from perdure.graph.memories import Stored
 from perdure.graph.rows import IncompleteError
 from perdure.stores.embedded import EmbeddedGraphStore
-from perdure.testing_search import FakeEmbedder, FakeVectorStore
+from perdure.testing import FakeEmbedder, FakeVectorStore
 
 ADA = {"user_id": "ada"}
 WRITING = {"write", "apply", "upsert", "delete", "forget"}

@@ -11,7 +11,7 @@ from perdure.embedders.none import NoEmbedder
 from perdure.errors import ConfigError
 from perdure.protocols import Embedder
 from perdure.providers import Providers
-from perdure.testing_search import FakeEmbedder, FakeVectorStore
+from perdure.testing import FakeEmbedder, FakeVectorStore
 
 LOADING = """
 import asyncio, sys

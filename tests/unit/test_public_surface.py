@@ -112,6 +112,14 @@ def test_the_fake_store_is_a_graph_store():
             assert inspect.iscoroutinefunction(fake) == inspect.iscoroutinefunction(method)
 
 
+def test_the_fakes_are_in_one_place():
+    """Also those that load numpy, and only when they are used."""
+    assert testing.__all__ == sorted(testing.__all__)
+    assert all(inspect.getdoc(getattr(testing, name)) for name in testing.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'FakeNonsense'"):
+        _ = testing.FakeNonsense
+
+
 @pytest.mark.parametrize("module", ["perdure.testing", "perdure.protocols", "perdure.records", "perdure.errors"])
 def test_modules_that_users_import_from_are_explained(module):
     """A module's docstring says what it is for."""

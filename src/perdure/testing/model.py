@@ -1,4 +1,4 @@
-"""A language model for testing agents: it answers what it is told to, and remembers what it was asked.
+"""A language model that answers what it is told to, and remembers what it was asked.
 
 model = FakeLanguageModel([{"statements": [{"text": "Ana lives in Porto."}]}, ProviderTimeoutError("Too slow.")])
 """

@@ -1,4 +1,4 @@
-"""An embedder and a vector store for testing agents: no model, no files, and the promises of the real ones."""
+"""An embedder and a vector store: no model, no files, and the promises of the real ones."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""A graph store without a database, for testing agents: it keeps a store's promises, and fails when it is told to.
+"""A graph store without a database: it keeps a store's promises, and fails when it is told to.
 
 store = FakeGraphStore()
 store.reject("BAD")
@@ -12,12 +12,12 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from time import monotonic
 from typing import Any, NamedTuple
 
 from perdure.errors import ClosedError, ConflictError, InputError, StatementRejectedError, StoreUnavailableError
 from perdure.graph import schema
 from perdure.records import Batch, JournalEntry, LaneMark
+from perdure.testing.waiting import wait_until
 
 Answer = Callable[[str, Mapping[str, Any]], Sequence[Mapping[str, Any]]]
 Matcher = str | Callable[[str, Mapping[str, Any]], bool]
@@ -261,12 +261,3 @@ def _is_meant(write: Committed, matches: Matcher) -> bool:
 
 def _write(entry: JournalEntry) -> Committed:
     return Committed(entry.statement, entry.parameters)
-
-
-async def wait_until(predicate: Callable[[], object], deadline: float = 10.0) -> None:
-    """Return as soon as `predicate()` is true; raises TimeoutError when it is not within `deadline` seconds."""
-    latest = monotonic() + deadline
-    while not predicate():
-        if monotonic() > latest:
-            raise TimeoutError(f"It did not come true within {deadline:g} s.")
-        await asyncio.sleep(0.001)

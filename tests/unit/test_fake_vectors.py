@@ -5,7 +5,7 @@ import pytest
 
 from perdure.protocols import Embedder, VectorStore
 from perdure.records import VectorQuery, VectorRecord
-from perdure.testing_search import FakeEmbedder, FakeVectorStore
+from perdure.testing import FakeEmbedder, FakeVectorStore
 
 
 async def test_the_fake_embedder_is_one_and_the_same_everywhere():
