@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -73,8 +74,8 @@ def of_the_runner(task):
     return task.get_coro().__qualname__.startswith("TestRunner.")
 
 
-@pytest.fixture
-def nothing_blocks() -> Iterator[None]:
+@contextmanager
+def blocking_calls_raise() -> Iterator[None]:
     """Raise BlockingError where perdure makes a blocking call on the event loop's thread.
 
     Two are meant: the journal's write of one entry, which waits for no disk (see decision 0008), and the end of its
@@ -87,6 +88,20 @@ def nothing_blocks() -> Iterator[None]:
         blockers.functions["threading.Lock.acquire"].can_block_in("journal/sqlite/scribe.py", "stop")
         for each in blockers.functions.values():
             each.can_block_in("runtime/temporary.py", "_remove")
+        yield
+
+
+@pytest.fixture
+def nothing_blocks() -> Iterator[None]:
+    """Watch one test."""
+    with blocking_calls_raise():
+        yield
+
+
+@pytest.fixture(scope="module")
+def nothing_blocks_in_this_file() -> Iterator[None]:
+    """Watch the tests of a file: to begin and to end takes longer than most of them."""
+    with blocking_calls_raise():
         yield
 
 

@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -25,37 +26,45 @@ def name_of(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-MODULES = {name_of(path): ast.parse(path.read_text()) for path in FILES}
+@cache
+def modules() -> dict[str, ast.Module]:
+    return {name_of(path): ast.parse(path.read_text()) for path in FILES}
 
 
 def is_for_type_checkers(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}
 
 
-def imports(node: ast.AST, *, for_type_checkers: bool) -> Iterator[str]:
-    """Yield what is imported anywhere below a node, inside of functions too."""
+def below(node: ast.AST, *, for_type_checkers: bool = True) -> Iterator[ast.AST]:
+    """Yield every statement below a node, inside of functions too. An expression has none, and is not looked into."""
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.Import):
-            yield from (alias.name for alias in child.names)
-        elif isinstance(child, ast.ImportFrom):
-            assert child.level == 0, "imports inside of perdure are absolute"
-            yield from (f"{child.module}.{alias.name}" for alias in child.names)
-        elif for_type_checkers or not is_for_type_checkers(child):
-            yield from imports(child, for_type_checkers=for_type_checkers)
+        if not isinstance(child, ast.expr) and (for_type_checkers or not is_for_type_checkers(child)):
+            yield child
+            yield from below(child, for_type_checkers=for_type_checkers)
+
+
+def imports(module: ast.Module, *, for_type_checkers: bool) -> Iterator[str]:
+    for node in below(module, for_type_checkers=for_type_checkers):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports inside of perdure are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def module_of(name: str) -> str | None:
     """Return the module of ours that an import loads: the longest dotted name that is one."""
-    while name and name not in MODULES:
+    while name and name not in modules():
         name = name.rpartition(".")[0]
     return name or None
 
 
+@cache
 def graph() -> dict[str, set[str]]:
     """Return which modules each one imports; the package itself loads late what it declares to type checkers."""
     return {
         name: {module_of(found) for found in imports(tree, for_type_checkers=name == "perdure")} - {None, name}
-        for name, tree in MODULES.items()
+        for name, tree in modules().items()
     }
 
 
@@ -85,8 +94,8 @@ def test_functions_stay_small() -> None:
     """At most 50 lines, docstring included; the list of exceptions may only shrink."""
     functions = {
         f"{name}:{node.name}": node.end_lineno - node.lineno + 1
-        for name, tree in MODULES.items()
-        for node in ast.walk(tree)
+        for name, tree in modules().items()
+        for node in below(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
     assert {name for name, lines in functions.items() if lines > MOST_LINES_IN_A_FUNCTION} == LONG_FUNCTIONS

@@ -5,8 +5,8 @@ import os
 import pytest
 
 
-@pytest.fixture(autouse=True)
-def _nothing_in_perdure_blocks(nothing_blocks):
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_in_perdure_blocks(nothing_blocks_in_this_file):
     """Watch every test."""
 
 

@@ -6,10 +6,11 @@ import pytest
 
 from perdure import BufferedWriter
 from perdure.testing import FakeGraphStore
+from perdure.writes import batch
 
 
-@pytest.fixture(autouse=True)
-def _nothing_in_perdure_blocks(nothing_blocks):
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_in_perdure_blocks(nothing_blocks_in_this_file):
     """Watch every unit test."""
 
 
@@ -25,7 +26,7 @@ def _no_settings_from_outside(monkeypatch):
 def _short_pauses(monkeypatch):
     """Let the drain try again after milliseconds."""
     for name in ("FIRST_WAIT", "LONGEST_WAIT", "QUICK_STEP", "LONGEST_QUICK"):
-        monkeypatch.setattr(f"perdure.writes.batch.{name}", 0.001)
+        monkeypatch.setattr(batch, name, 0.001)
 
 
 @pytest.fixture

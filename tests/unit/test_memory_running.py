@@ -152,7 +152,7 @@ async def test_a_search_does_not_wait_for_adds():
         await asyncio.gather(*adds)
 
 
-async def test_nothing_blocks_the_event_loop(nothing_blocks):
+async def test_nothing_blocks_the_event_loop():
     """P12: blocking calls are made in threads, with the real embedder and files."""
     async with Memory(MemorySettings(store="memory://")) as memory:
         await asyncio.gather(*(memory.add(f"I met Rex {n} times", **ADA) for n in range(20)))
