@@ -51,7 +51,7 @@ $(VENV)/.typed: $(VENV)/.check $(shell find src tests/types -name '*.py' -o -typ
 # Some images set PYTHONDONTWRITEBYTECODE: every worker, and every program that a test starts, would compile it all anew.
 quick: export PYTHONDONTWRITEBYTECODE =
 quick:
-	@$(BIN)/python -m pytest -q -n auto --hypothesis-profile=quick -m 'not neo4j and not slow' tests/unit tests/architecture
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal --hypothesis-profile=quick -m 'not neo4j and not slow' tests/unit tests/architecture
 
 format: $(VENV)/.check ## put the code into its form
 	@$(BIN)/ruff format --quiet .

@@ -185,7 +185,12 @@ def scope_of(nodeid):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Give workers one test at a time, but the tests of one server to one of them."""
+    """Give workers one test at a time, but the tests of one server to one of them.
+
+    `--dist worksteal` takes xdist's own: many short tests at a time, for a run without a server.
+    """
+    if config.getoption("dist") == "worksteal":
+        return None
     from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415  only where there are workers
 
     class Scheduling(LoadScopeScheduling):

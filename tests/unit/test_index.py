@@ -22,11 +22,6 @@ async def rig():
     await made.graph.close()
 
 
-@pytest.fixture(autouse=True)
-def _tries_again_at_once(monkeypatch):
-    monkeypatch.setattr(following, "SECONDS_TO_TRY_AGAIN", 0.001)
-
-
 async def contents(client, query, **more):
     """Return the contents of the messages a search finds."""
     return {hit.item.content for hit in await client.short_term.search_messages(query, user_id="ada", **more)}

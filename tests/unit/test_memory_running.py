@@ -7,10 +7,13 @@ import threading
 import pytest
 
 from perdure import ClosedError, InputError, Memory, MemoryClient, MemorySettings, ProviderError
+from perdure.embedders.static import StaticEmbedder
 from perdure.fencing import fence
 from perdure.testing import FakeEmbedder, FakeLanguageModel, wait_until
 
 ADA = {"user_id": "ada"}
+STATIC = StaticEmbedder()
+"""The default one, read once for all tests."""
 
 
 def settings(**given):
@@ -88,7 +91,7 @@ async def test_what_was_recalled_is_not_remembered_again():
 )
 async def test_the_language_of_what_was_said_is_kept(said):
     """P20: word for word, and it is found by its own words."""
-    async with Memory(MemorySettings(store="memory://")) as memory:
+    async with Memory(settings(embedder=STATIC)) as memory:
         await memory.add([said_by_user(said), said_by_user("something else entirely")], **ADA)
         assert said in await texts(memory)
         found = await memory.search(said, limit=1, **ADA)

@@ -117,7 +117,6 @@ def test_half_a_surrogate_pair_cannot_be_measured():
         size_of({"rows": [{"text": "\ud800"}]})
 
 
-@settings(max_examples=50)
 @given(PARAMETERS, KEYS, VALUES)
 def test_the_size_grows_with_what_is_added(parameters, key, value):
     """B19: nothing is free."""
