@@ -30,6 +30,18 @@ async def test_a_context_has_what_fits_of_every_kind(searched):
     assert await searched.bob.get_context("tea") == ""
 
 
+async def test_a_context_of_short_term_memory_is_what_was_said(searched):
+    """T2: in this conversation and in others, of one owner, and nothing of another kind."""
+    ada = await live(searched)
+    await ada.short_term.add_message("later", "user", "which tea was it?")
+    told = await ada.short_term.get_context("green tea", session_id="later", max_items=1)
+    before, _, here = told.partition("\n\n")
+    assert [line.rpartition(": ")[2] for line in before.splitlines()] == ["Said before:", "green tea"]
+    assert [line.rpartition(": ")[2] for line in here.splitlines()] == ["This conversation:", "which tea was it?"]
+    assert len(await ada.short_term.get_context("tea", session_id="later", token_budget=20)) <= 80
+    assert await searched.bob.short_term.get_context("tea", session_id="later") == ""
+
+
 async def test_a_context_has_so_many_items_and_a_conversation_only_once(searched):
     """M5: what is in the conversation below is not among what fits."""
     ada = await live(searched)

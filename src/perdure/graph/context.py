@@ -1,15 +1,14 @@
 """What a prompt should know: what fits one question best of all that is remembered, of whatever kind."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Unpack
 
 from perdure.graph import checks
 from perdure.graph.scope import Scope, ScopeIds, check_id
 from perdure.graph.search import question, search
-from perdure.graph.short_term import ShortTermMemory
 from perdure.graph.writing import Graph
-from perdure.models import Entity, Fact, MemoryRecord, Message, Preference, Trace
+from perdure.models import Conversation, Entity, Fact, MemoryRecord, Message, Preference, Trace
 from perdure.records import MAX_HITS, VectorKind
 from perdure.runtime.together import both
 
@@ -20,6 +19,10 @@ KINDS: tuple[VectorKind, ...] = ("fact", "preference", "memory", "entity", "mess
 CONVERSATION = 6
 LEAST_TO_MISS = (5, 4, 3, CONVERSATION, 2, 1, 0)
 """Places of sections, in the order in which they give way."""
+
+
+Conversing = Callable[..., Awaitable[Conversation]]
+"""ShortTermMemory.get_conversation."""
 
 
 class Section(NamedTuple):
@@ -33,27 +36,29 @@ async def context(  # noqa: PLR0913  the parts of the question
     graph: Graph,
     bound: Scope,
     query: str,
+    conversing: Conversing,
     *,
+    kinds: tuple[VectorKind, ...] = KINDS,
     session_id: str | None,
     max_items: int,
     token_budget: int | None,
     **scope: Unpack[ScopeIds],
 ) -> str:
-    """Return what is known about a query as text: see TypedMemory.get_context."""
+    """Return what is known about a query as text: see TypedMemory.get_context, and ShortTermMemory.get_context."""
     whose = graph.scope(bound, scope)
     session = None if session_id is None else check_id("session_id", session_id)
     most = checks.limit(max_items, "max_items", most=MAX_HITS)
     budget = None if token_budget is None else checks.limit(token_budget, "token_budget")
-    asked = question(KINDS, query, limit=min(2 * most, MAX_HITS), threshold=None)  # half of them may be recent
-    said = _recent(ShortTermMemory(graph, bound), session, most, scope)
+    asked = question(kinds, query, limit=min(2 * most, MAX_HITS), threshold=None)  # half of them may be recent
+    said = _recent(conversing, session, most, scope)
     recent, hits = await both(said, search(graph, whose, asked))
     here = {message.id for message in recent}
     chosen = [hit.item for hit in hits if hit.item.id not in here][:most]
     return _fitting(_sections(recent, chosen), budget)
 
 
-async def _recent(said: ShortTermMemory, session: str | None, most: int, scope: ScopeIds) -> list[Message]:
-    return [] if session is None else (await said.get_conversation(session, limit=most, **scope)).messages
+async def _recent(conversing: Conversing, session: str | None, most: int, scope: ScopeIds) -> list[Message]:
+    return [] if session is None else (await conversing(session, limit=most, **scope)).messages
 
 
 def _sections(recent: Sequence[Message], items: Sequence[Any]) -> list[Section]:

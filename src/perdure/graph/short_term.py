@@ -8,6 +8,7 @@ from perdure import ids
 from perdure.errors import ConflictError, InputError, shorten
 from perdure.filters import parse
 from perdure.graph import checks
+from perdure.graph.context import context
 from perdure.graph.rows import kept, properties, record
 from perdure.graph.scope import Scope, ScopeIds, check_id
 from perdure.graph.search import question, search
@@ -194,6 +195,25 @@ class ShortTermMemory:
             where={"$role": None if role is None else checks.role(role)},
         )  # fmt: skip
         return await search(self._graph, whose, asked)
+
+    async def get_context(
+        self,
+        query: str,
+        *,
+        session_id: str | None = None,
+        max_items: int = 10,
+        token_budget: int | None = None,
+        **scope: Unpack[ScopeIds],
+    ) -> str:
+        """Return what was said about a query, as plain text for a prompt; empty when nothing was.
+
+        The `max_items` messages that fit best, of all sessions, and the newest `max_items` of `session_id`. The
+        client's `get_context` looks at all that is remembered, and is otherwise the same.
+        """
+        return await context(
+            self._graph, self._bound, query, self.get_conversation, kinds=("message",),
+            session_id=session_id, max_items=max_items, token_budget=token_budget, **scope,
+        )  # fmt: skip
 
     async def delete_message(self, id: str, **scope: Unpack[ScopeIds]) -> bool:  # noqa: A002  as add_message
         """Remove a message and join its neighbours; return whether there was one. It is gone when this returns."""

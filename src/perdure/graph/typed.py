@@ -67,8 +67,9 @@ class TypedMemory:
         """
         graph = self._where()
         return await context(
-            graph, self._bound, query, session_id=session_id, max_items=max_items, token_budget=token_budget, **scope
-        )
+            graph, self._bound, query, ShortTermMemory(graph, self._bound).get_conversation,
+            session_id=session_id, max_items=max_items, token_budget=token_budget, **scope,
+        )  # fmt: skip
 
     async def stats(self, **scope: Unpack[ScopeIds]) -> dict[str, int]:
         """Return how many records of each kind an owner has."""

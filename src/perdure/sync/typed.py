@@ -20,6 +20,7 @@ class SyncShortTermMemory(Blocking[ShortTermMemory]):
     get_message = blocking(ShortTermMemory.get_message)
     list_sessions = blocking(ShortTermMemory.list_sessions)
     search_messages = blocking(ShortTermMemory.search_messages)
+    get_context = blocking(ShortTermMemory.get_context)
     delete_message = blocking(ShortTermMemory.delete_message)
     clear_session = blocking(ShortTermMemory.clear_session)
 
