@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import kglite
 
@@ -30,9 +30,14 @@ from perdure.stores.embedded.dialect import decode_row, encode, translate
 from perdure.telemetry import STORES
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 FILE = "graph.kgl"
 READERS = 4
+MILLISECONDS_IN_PLACE = 50
+"""How long one statement may keep reads waiting; one that needs longer is made in a transaction, beside them."""
+LARGEST_IN_PLACE = 32 * 1024
+"""The bytes of a queued write that is not expected to need as long."""
 SECONDS_TO_CLOSE = 10.0
 """How long close waits for reads whose callers have gone."""
 UNKNOWN_PROPERTY = re.compile(
@@ -44,10 +49,12 @@ LOCK_MARK = (
     "SET k.epoch = CASE WHEN k.epoch > $epoch THEN k.epoch ELSE $epoch END RETURN k.seq AS done, k.epoch AS epoch"
 )
 MOVE_MARK = "MATCH (k:_JournalMark {id: $lane}) SET k.seq = $last"
-READ_MARK = "MATCH (k:_JournalMark {id: $lane}) RETURN k.seq AS done, k.epoch AS epoch"
-LANE, LAST = "_perdure_lane", "_perdure_last"
-MARKED = f"MATCH (k:_JournalMark {{id: ${LANE}}}) SET k.seq = ${LAST} WITH 1 AS _perdure_marked "
-"""What a statement stands behind that is a batch by itself."""
+LANE, SEQ, EPOCH = "_perdure_lane", "_perdure_seq", "_perdure_epoch"
+MARKED = (
+    f"MATCH (k:_JournalMark {{id: ${LANE}}}) WHERE k.epoch = ${EPOCH} AND k.seq < ${SEQ} SET k.seq = ${SEQ} "
+    "WITH 1 AS _perdure_marked "
+)
+"""What a statement stands behind that is a batch by itself: where it is not the next of its lane, nothing is done."""
 NEW_MARK = "MERGE (k:_JournalMark {id: $lane}) ON CREATE SET k.seq = -1, k.epoch = 0"
 TAKE_OVER = (
     "MATCH (k:_JournalMark) WHERE k.id STARTS WITH $mine "
@@ -61,14 +68,16 @@ class EmbeddedGraphStore:
     """Writes and reads a graph kept by this process, in files under a directory.
 
     `directory` None keeps it in a temporary one, not synced, and removes it at close: for tests. Otherwise each
-    commit is on disk when it returns. One process at a time can hold a directory. There is one writer: lanes take
-    turns. Nothing of it runs on the event loop's thread.
+    commit is on disk when it returns; one that cannot be synced raises StoreUnavailableError, and may stand all the
+    same. One process at a time can hold a directory. There is one writer: lanes take turns. Nothing of it runs on the
+    event loop's thread.
     """
 
     def __init__(self, directory: str | Path | None) -> None:
         self._directory = None if directory is None else Path(directory)
         self._temporary: TemporaryFiles | None = None
         self._session: kglite.Session | None = None
+        self._unsynced = False
         self._turn = asyncio.Lock()
         self._readers, self._writer = _threads()
 
@@ -98,7 +107,7 @@ class EmbeddedGraphStore:
             return
         with opening(self._directory):
             self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._session = kglite.open_session(str(self._directory / FILE), durable="full")
+            self._session = kglite.open_session(str(self._directory / FILE), durable="normal")
 
     async def close(self) -> None:
         """Write a checkpoint and let go of the files. Safe to call twice."""
@@ -128,27 +137,50 @@ class EmbeddedGraphStore:
                 raise InputError(READ_ONLY, hint=READ_ONLY_HINT) from error
             raise
         except UnknownPropertyError:
-            return await self._write(partial(_read_declaring, session, statement, parameters))
+            return await self._write(_read_declaring, statement, parameters)
 
     async def write(self, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Run one statement in one transaction, and return its rows."""
-        return await self._write(partial(_write, self._opened(), statement, parameters))
+        return await self._write(_write, statement, parameters)
 
     async def apply(self, batch: Batch) -> int:
         """Commit the whole batch in one transaction; see GraphStore.apply."""
-        return await self._write(partial(_apply, self._opened(), batch))
+        return await self._write(_apply, batch)
 
     async def take_over(self, owner: str, lanes: Sequence[str], epoch: int) -> Sequence[LaneMark]:
         """Raise the epoch of an owner's lanes, and return their marks; see GraphStore.take_over."""
-        return await self._write(partial(_take_over, self._opened(), f"{owner}/", lanes, epoch))
+        return await self._write(_take_over, f"{owner}/", lanes, epoch)
 
     async def forget_lanes(self, lanes: Sequence[str]) -> None:
         """Delete the marks of these lanes."""
         await self.write(FORGET, {"lanes": list(lanes)})
 
-    async def _write(self, work: Callable[[], T]) -> T:
+    async def _write(self, work: Callable[Concatenate[kglite.Session, P], T], *args: P.args, **named: P.kwargs) -> T:
+        session = self._opened()
         async with self._turn:
-            return await uninterrupted(self._writer.begin(work))
+            return await uninterrupted(self._writer.begin(self._kept, session, partial(work, session, *args, **named)))
+
+    def _kept(self, session: kglite.Session, work: Callable[[], T]) -> T:
+        """Do some work, and return when what it committed is on the disk."""
+        done = work()
+        if self._temporary is None:
+            self._sync(session)
+        return done
+
+    def _sync(self, session: kglite.Session) -> None:
+        """Have the disk keep all commits: by its log, and by a checkpoint where a sync of that has failed.
+
+        What a failed sync has lost, the next one does not say.
+        """
+        sync, self._unsynced = session.save if self._unsynced else session.sync, True
+        try:
+            sync()
+        except kglite.KgError as error:
+            raise StoreUnavailableError(
+                f"{self.name} cannot be synced to its disk: {shorten(str(error).rpartition(': ')[2], 200)}.",
+                hint="The write may stand all the same: look before you repeat it.",
+            ) from error
+        self._unsynced = False
 
     def _opened(self) -> kglite.Session:
         if self._session is None:
@@ -159,6 +191,10 @@ class EmbeddedGraphStore:
 def _threads() -> tuple[Threads, Threads]:
     """Return those that read, and the one that writes."""
     return Threads("graph", READERS), Threads("graph", 1)
+
+
+class TookTooLongError(Exception):
+    """A statement that ran where the graph stands has kept reads waiting for too long."""
 
 
 class UnknownPropertyError(Exception):
@@ -188,25 +224,29 @@ def _read_declaring(session: kglite.Session, statement: str, parameters: Mapping
 
 def _write(session: kglite.Session, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
     try:
-        rows = _execute(session, "", statement, parameters)
-    except UnknownPropertyError:
+        rows = _execute(session, "", statement, parameters).to_dicts()
+    except (UnknownPropertyError, TookTooLongError):
         with transaction(session) as work:
             rows = run(work, statement, parameters)
     return [decode_row(row) for row in rows]
 
 
-def _execute(
-    session: kglite.Session, before: str, statement: str, parameters: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """Run one statement, all of it or nothing, where the graph stands: a transaction would make a copy of it first."""
+def _execute(session: kglite.Session, before: str, statement: str, parameters: Mapping[str, Any]) -> kglite.ResultView:
+    """Run one statement, all of it or nothing, where the graph stands: a transaction would make a copy of it first.
+
+    Reads wait meanwhile. Raises TookTooLongError, with nothing done, when they would have to for too long.
+    """
     text, renamed = translate(statement)
     with answered():
-        return session.execute(before + text, params=encode(parameters, renamed)).to_dicts()
+        try:
+            return session.execute(before + text, params=encode(parameters, renamed), timeout_ms=MILLISECONDS_IN_PLACE)
+        except kglite.CypherTimeoutError as error:
+            raise TookTooLongError from error
 
 
 def _apply(session: kglite.Session, batch: Batch) -> int:
-    if len(batch.entries) == 1:
-        with suppress(StatementRejectedError, UnknownPropertyError):  # what is wrong with it, a transaction finds
+    if len(batch.entries) == 1 and batch.entries[0].size <= LARGEST_IN_PLACE:
+        with suppress(StatementRejectedError, UnknownPropertyError, TookTooLongError):  # a transaction finds out more
             if _apply_one(session, batch):
                 return 1
     with transaction(session) as work:
@@ -223,11 +263,9 @@ def _apply(session: kglite.Session, batch: Batch) -> int:
 def _apply_one(session: kglite.Session, batch: Batch) -> bool:
     """Commit a batch of one as one statement with its mark, where that is the next of its lane; return whether."""
     [entry] = batch.entries
-    marks = _read(session, READ_MARK, {"lane": batch.lane})
-    if not marks or marks[0]["epoch"] != batch.epoch or entry.seq <= marks[0]["done"]:
-        return False
-    _execute(session, MARKED, entry.statement, {**entry.parameters, LANE: batch.lane, LAST: entry.seq})
-    return True
+    mark = {LANE: batch.lane, SEQ: entry.seq, EPOCH: batch.epoch}
+    done = _execute(session, MARKED, entry.statement, {**entry.parameters, **mark})
+    return done.stats is not None and done.stats["properties_set"] > 0
 
 
 def _take_over(session: kglite.Session, mine: str, lanes: Sequence[str], epoch: int) -> list[LaneMark]:
