@@ -15,6 +15,8 @@ from perdure.errors import ClosedError, ConfigError
 from perdure.filters import EVERYTHING, matches
 from perdure.protocols import GraphStore
 from perdure.records import Revision, VectorHit, VectorKind, VectorQuery, VectorRecord
+from perdure.runtime.limits import Pool
+from perdure.runtime.microbatch import Microbatch
 from perdure.runtime.together import together
 from perdure.stores.neo4j.search import (
     CLAIM,
@@ -51,8 +53,12 @@ OVERFETCH = 4
 MOST_FETCHED = 4096
 MOST_WORDED = 16_384
 RECORDS_AT_A_TIME = 100
+WRITERS = 2
+"""Transactions that make records searchable at the same time: one costs the server much, whatever is in it."""
+PUTS_AT_ONCE = 64
 
 Row = dict[str, Any]
+_Put = tuple[list[Row], str | None]
 Fetch = Callable[[int], Awaitable[list[Row]]]
 
 
@@ -73,6 +79,7 @@ class Neo4jVectorStore:
         self._store = store
         self._texts = Statements(label)
         self._dimension: int | None = None
+        self._puts = Microbatch(self._put, Pool("store", WRITERS, None), PUTS_AT_ONCE)
 
     @property
     def name(self) -> str:
@@ -110,19 +117,23 @@ class Neo4jVectorStore:
         self._dimension = None
 
     async def upsert(self, records: Sequence[VectorRecord], *, mark: str | None = None) -> None:
-        """Keep records, and a mark with them, in one transaction."""
-        rows = await self._rows(records, self._opened())
-        await self._store.write(self._texts.upsert, {"index": self._texts.index, "mark": mark, "rows": rows})
+        """Keep records, and a mark with them, in one transaction; who waits for one goes along with the next."""
+        await self._puts.ask([(await self._rows(records, self._opened()), mark)])
+
+    async def _put(self, puts: list[_Put]) -> None:
+        """Keep what several have asked for in one transaction; of a record that is there twice, the later state."""
+        rows = {row["key"]: row for rows, _ in puts for row in rows}
+        newest = max((mark for _, mark in puts if mark is not None), default=None)
+        given = {"index": self._texts.index, "mark": newest, "rows": list(rows.values())}
+        await self._store.write(self._texts.upsert, given)
 
     async def _rows(self, records: Sequence[VectorRecord], dimension: int) -> list[Row]:
         """Return records as the statement takes them, letting others have the event loop between two parts."""
-        rows: dict[str, Row] = {}
+        rows: list[Row] = []
         for first in range(0, len(records), RECORDS_AT_A_TIME):
-            for record in check_records(records[first : first + RECORDS_AT_A_TIME], dimension):
-                row = row_of(record)
-                rows[row["key"]] = row
+            rows += map(row_of, check_records(records[first : first + RECORDS_AT_A_TIME], dimension))
             await asyncio.sleep(0)
-        return list(rows.values())
+        return rows
 
     async def delete(self, owner: str, ids: Sequence[str]) -> None:
         """Make records unsearchable; a node that is nothing but a record goes."""
