@@ -30,27 +30,19 @@ class Searchable(NamedTuple):
     """The statement that gives all keys."""
 
 
+def _searchable(model: type[Record], label: str) -> Searchable:
+    texts = (TEXTS["unindexed"], TEXTS["indexed"], TEXTS["every"])
+    return Searchable(model, *(text.replace(":Record", f":{label}") for text in texts))
+
+
 KINDS: Mapping[VectorKind, Searchable] = {
-    "message": Searchable(
-        Message, TEXTS["unindexed_messages"], TEXTS["indexed_messages"], TEXTS["every_message"],
-    ),
-    "entity": Searchable(
-        Entity, TEXTS["unindexed_entities"], TEXTS["indexed_entities"], TEXTS["every_entity"],
-    ),
-    "fact": Searchable(
-        Fact, TEXTS["unindexed_facts"], TEXTS["indexed_facts"], TEXTS["every_fact"],
-    ),
-    "preference": Searchable(
-        Preference, TEXTS["unindexed_preferences"], TEXTS["indexed_preferences"],
-        TEXTS["every_preference"],
-    ),
-    "trace": Searchable(
-        Trace, TEXTS["unindexed_traces"], TEXTS["indexed_traces"], TEXTS["every_trace"],
-    ),
-    "memory": Searchable(
-        MemoryRecord, TEXTS["unindexed_memories"], TEXTS["indexed_memories"], TEXTS["every_memory"],
-    ),
-}  # fmt: skip
+    "message": _searchable(Message, "Message"),
+    "entity": _searchable(Entity, "Entity"),
+    "fact": _searchable(Fact, "Fact"),
+    "preference": _searchable(Preference, "Preference"),
+    "trace": _searchable(Trace, "Trace"),
+    "memory": _searchable(MemoryRecord, "Memory"),
+}
 
 
 def text_of(kept: Record) -> str:
