@@ -3,7 +3,7 @@
 The only place that knows which adapter a name means. Their packages are extras, and are loaded when they are named.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -172,6 +172,20 @@ class Providers:
                 max_retries=section.max_retries,
             )
         return self._server
+
+
+def adapters(settings: MemorySettings) -> Iterator[str]:
+    """Yield the modules of what the settings name that take long to import, up to a second."""
+    yield "perdure.embedders.guarded"
+    yield "perdure.rerankers.guarded"
+    if isinstance(settings.embedder, str):
+        kind = settings.embedder.partition(":")[0]
+        if kind in ("static", "minilm", "openai"):
+            yield f"perdure.embedders.{kind}"
+    if isinstance(settings.llm, str):
+        yield "perdure.llms.openai"
+    if isinstance(settings.reranker, str) and settings.reranker.partition(":")[2].startswith(PATHS):
+        yield "perdure.rerankers.onnx"
 
 
 def _require(extra: str, named: str) -> None:

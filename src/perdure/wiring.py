@@ -10,10 +10,13 @@ from urllib.parse import urlsplit
 
 from perdure.errors import ConfigError, DurabilityWarning
 from perdure.protocols import GraphStore, LocalJournal, VectorStore
+from perdure.providers import adapters
 from perdure.runtime.threads import Threads
 from perdure.settings import CONTRADICTORY, VOLATILE, MemorySettings, Neo4jSection
 
 BOLT_PORT = 7687
+OF_ANYIO = "anyio._backends._asyncio"
+"""What anyio imports when it is first used; were it called otherwise, that is when it would be imported."""
 NOTHING_LASTS = (
     "store='memory://' is gone with the process, so durability='os' keeps nothing: writes are held in memory."
 )
@@ -37,7 +40,10 @@ def _import(name: str) -> None:
 
 
 def _needed(settings: MemorySettings) -> Iterator[str]:
-    """Yield the modules that take long."""
+    """Yield the modules that take long, or would be many on the event loop together."""
+    yield OF_ANYIO
+    if settings.memory.durability != "memory" and settings.store != "memory://":
+        yield "perdure.journal.sqlite"
     on_neo4j = neo4j_uri(settings) is not None
     if on_neo4j:
         yield "perdure.stores.neo4j.vectors"
@@ -45,9 +51,7 @@ def _needed(settings: MemorySettings) -> Iterator[str]:
         yield "perdure.stores.embedded"
     if settings.vector_store == "sqlite" or (settings.vector_store is None and not on_neo4j):
         yield "perdure.stores.sqlite_vectors"
-    yield "perdure.embedders.guarded"
-    if settings.embedder == "static":
-        yield "perdure.embedders.static"
+    yield from adapters(settings)
 
 
 def graph_store(settings: MemorySettings) -> GraphStore:

@@ -134,20 +134,25 @@ IMPORTING = """
 import asyncio, sys, threading
 from perdure import MemoryClient, MemorySettings
 MemoryClient  # what it stands on is loaded by now
+settings = MemorySettings(data_dir=sys.argv[1], llm="openai:m", openai={"api_key": "k"})
 seen = []
 def look(event, arguments):
-    if event == "import" and arguments[0] in ("kglite", "numpy", "tokenizers"):
+    if event == "import":
         seen.append((arguments[0], threading.current_thread() is threading.main_thread()))
-sys.addaudithook(look)
 async def main():
-    async with MemoryClient(MemorySettings(store="memory://")):
+    sys.addaudithook(look)
+    async with MemoryClient(settings):
         pass
 asyncio.run(main())
-print(sorted(seen))
+print(*(name for name, on_the_loop in seen if on_the_loop))
+print(*(name for name, on_the_loop in seen if not on_the_loop))
 """
 
 
-def test_connecting_imports_nothing_heavy_on_the_event_loop() -> None:
-    """Numpy, kglite and the tokenizer take 0.2 s of the processor, and the loop may serve others."""
-    done = subprocess.run([sys.executable, "-c", IMPORTING], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.strip() == "[('kglite', False), ('numpy', False), ('tokenizers', False)]"
+def test_connecting_imports_nothing_on_the_event_loop(tmp_path: Path) -> None:
+    """It would stand still for 40 ms, with OpenAI's client for 600, and may serve others."""
+    command = [sys.executable, "-c", IMPORTING, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    on_the_loop, beside = (line.split() for line in done.stdout.splitlines())
+    assert on_the_loop == []
+    assert {"kglite", "numpy", "openai", "perdure.journal.sqlite.scribe", "tokenizers"} <= set(beside)
