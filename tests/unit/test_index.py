@@ -377,3 +377,19 @@ async def test_a_new_vector_store_for_a_graph_that_has_everything_indexed_is_fil
     rig.vectors = Vectors()
     async with rig.client() as client:
         assert await contents(client, "tea") == {"tea"}
+
+
+async def test_what_a_caller_brings_is_embedded_by_nobody_else(rig):
+    """M5: neither for its mark, nor while the index is made anew."""
+    async with rig.client() as client:
+        message = await client.short_term.add_message("s", "user", "tea", user_id="ada")
+    await rig.graph.write("MATCH (n:Message) SET n.unindexed = 'once more'", {})
+    rig.vectors, before = Vectors(), len(rig.embedder.texts)
+    async with rig.client() as client:
+        index = client.graph.index
+        with index.bringing([OWNER + message.id]):
+            index.begin()
+            await index.caught_up(OWNER)
+        assert len(rig.embedder.texts) == before
+        index.look_again()
+        assert await contents(client, "tea") == {"tea"}

@@ -137,7 +137,7 @@ class Index:
 
     @contextlib.contextmanager
     def bringing(self, keys: Sequence[str]) -> Generator[None]:
-        """Have nothing taken for gone meanwhile that may be findable before it is in the graph."""
+        """Have these indexed by the caller alone, and not taken for gone before the graph has them."""
         self._brought.update(keys)
         try:
             yield
@@ -352,7 +352,7 @@ class Index:
         self._missed = False
         await self._note_done(1)
         for kind in KINDS:
-            while keys := await self._marked.page(kind, AT_ONCE):
+            while keys := await self._marked.page(kind, AT_ONCE, self._brought):
                 self._marked.pass_by(kind, keys, await self._index((kind, key) for key in keys))
                 await self._note_done(1)
         self._marked.end()
@@ -374,7 +374,7 @@ class Index:
         total, done = sum(map(len, everything.values())), 0
         for kind, keys in everything.items():
             for first in range(0, len(keys), AT_ONCE):
-                await self._index((kind, key) for key in keys[first : first + AT_ONCE])
+                await self._index((kind, key) for key in keys[first : first + AT_ONCE] if key not in self._brought)
                 done += len(keys[first : first + AT_ONCE])
                 if progress is not None:
                     progress(done, total)

@@ -25,11 +25,11 @@ class Marked:
         self._doubted: set[Place] = set()
         self._warned = False
 
-    async def page(self, kind: VectorKind, most: int) -> list[str]:
-        """Return keys of marked nodes that were not passed by: none when there are no others."""
-        passed = self._passed[kind]
-        rows = await self._store.read(KINDS[kind].unindexed, {"limit": most + len(passed)})
-        return [row["id"] for row in rows if row["id"] not in passed][:most]
+    async def page(self, kind: VectorKind, most: int, brought: Iterable[str]) -> list[str]:
+        """Return keys of marked nodes that were not passed by and are not `brought`: none when there are no others."""
+        left_out = self._passed[kind].union(brought)
+        rows = await self._store.read(KINDS[kind].unindexed, {"limit": most + len(left_out)})
+        return [row["id"] for row in rows if row["id"] not in left_out][:most]
 
     def pass_by(self, kind: VectorKind, keys: Iterable[str], indexed: Collection[Place]) -> None:
         """Leave out of the next pages what a page had and could not be indexed."""
