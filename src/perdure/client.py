@@ -35,12 +35,16 @@ class MemoryClient(TypedMemory):
 
     Use `async with`, or `connect` and `close`. Settings are read when it connects. It belongs to the event loop that
     connected it; make one per loop and process. `on_error` is told of each write that fails for good, and overrides
-    the one in the settings.
+    the one in the settings. With `reindex`, an index that was made for another embedder, which is an error otherwise,
+    is emptied, and filled anew from the graph; no other client should use it meanwhile.
     """
 
-    def __init__(self, settings: MemorySettings | None = None, *, on_error: OnError | None = None) -> None:
+    def __init__(
+        self, settings: MemorySettings | None = None, *, on_error: OnError | None = None, reindex: bool = False
+    ) -> None:
         self.settings = settings or MemorySettings()
         self._on_error = on_error
+        self._reindex = reindex
         self._stack = AsyncExitStack()
         self._store: GraphStore | None = None
         self._writer: BufferedWriter | None = None
@@ -179,7 +183,7 @@ class MemoryClient(TypedMemory):
         await providers.prepare()
         index = Index(store, vectors, providers.embedder, separate=separate)
         self._stack.push_async_callback(index.close)
-        return await index.start()
+        return await index.start(anew=self._reindex)
 
     async def rebuild_index(self, progress: Callable[[int, int], object] | None = None) -> int:
         """Index every memory in the graph anew, whosever it is, and return how many that were.

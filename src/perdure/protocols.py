@@ -284,10 +284,10 @@ class VectorStore(Protocol):
         """How the store is called in messages, without secrets."""
         ...
 
-    async def connect(self, *, embedder: str, dimension: int) -> None:
+    async def connect(self, *, embedder: str, dimension: int, anew: bool = False) -> None:
         """Open the index for vectors of an embedder of this name; with the dimension 0, for words only.
 
-        Raises ConfigError, with nothing changed and nothing left open, when it holds those of another.
+        When it was made for another, raises ConfigError, with nothing changed and nothing left open; `anew` empties it.
         """
         ...
 

@@ -25,15 +25,17 @@ NARROWING = ("agent_id", "run_id", "session_id")
 
 
 def check_index(stored: tuple[str, int], wanted: tuple[str, int], where: str) -> None:
-    """Raise ConfigError when an index holds the vectors of another embedder, or of another dimension."""
+    """Raise ConfigError when an index was made for another embedder, or for vectors of another dimension."""
     if stored == wanted:
         return
     raise ConfigError(
-        f"{where} holds vectors of {stored[0]!r} with {stored[1]} dimensions, and the embedder is {wanted[0]!r} with "
-        f"{wanted[1]}.",
-        hint="Use the embedder it was made with, or another vector store. On SQLite: move its directory away, and the "
-        "index is made anew.",
+        f"For {where} the embedder was {_named(*stored)}, and in the settings it is {_named(*wanted)}.",
+        hint="Use that one, or index everything anew: perdure reindex, or MemoryClient(settings, reindex=True).",
     )
+
+
+def _named(embedder: str, dimension: int) -> str:
+    return f"{embedder!r} ({dimension} dimensions)" if dimension else repr(embedder)
 
 
 def check_dimension(dimension: object, *, least: int = 0) -> None:

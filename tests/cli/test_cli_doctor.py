@@ -117,7 +117,17 @@ def test_another_embedder_than_the_indexs_is_found_out(look, data_dir, monkeypat
     monkeypatch.setenv("PERDURE_EMBEDDER", "minilm")
     said = look("doctor", "--json", code=1)
     assert levels(said)["embedder"] == "good"
-    assert "perdure reindex" in todo(said)["index"] or "embedder" in todo(said)["index"]
+    assert "perdure reindex" in todo(said)["index"]
+
+
+def test_reindexing_is_what_another_embedder_needs(look, data_dir, monkeypatch):
+    """M27: what the doctor says, done, leaves nothing to do; and back."""
+    asyncio.run(lived())
+    for embedder in ("none", "static"):
+        monkeypatch.setenv("PERDURE_EMBEDDER", embedder)
+        assert "perdure reindex" in todo(look("doctor", "--json", code=1))["index"]
+        assert look("reindex", "--json").document["indexed"] > 0
+        assert "Nothing needs to be done." in look("doctor").out
 
 
 def test_that_nothing_is_embedded_is_said(look, data_dir, monkeypatch):

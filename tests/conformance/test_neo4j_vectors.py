@@ -3,8 +3,9 @@
 import asyncio
 
 import pytest
+from vector_indexes import lent
 
-from perdure.errors import ConfigError
+from perdure.errors import ConfigError, StoreUnavailableError
 from perdure.records import VectorQuery
 
 LABEL = "SearchableInTests"
@@ -46,7 +47,7 @@ async def test_connecting_to_a_current_index_asks_once(index, vectors, neo4j_sto
 
 
 async def test_records_that_wait_for_a_transaction_share_the_next(index, vectors, neo4j_store):
-    """A transaction costs the server as much for one record as for ten: of twenty puts at once two begin."""
+    """A transaction costs the server as much for one record as for ten: of twenty puts at once one begins."""
     counted = Counted(neo4j_store)
     store = vectors.Neo4jVectorStore(counted, label=LABEL)
     await store.connect(embedder="fake", dimension=32)
@@ -55,7 +56,7 @@ async def test_records_that_wait_for_a_transaction_share_the_next(index, vectors
     async with asyncio.TaskGroup() as group:
         for record in records:
             group.create_task(store.upsert([record]))
-    assert counted.calls == 3
+    assert counted.calls == 2
     assert await store.count(index.owner()) == 20
 
 
@@ -135,3 +136,53 @@ async def test_a_label_is_a_plain_word(vectors, neo4j_store, label):
     """T13: it stands in statements."""
     with pytest.raises(ConfigError, match="label"):
         vectors.Neo4jVectorStore(neo4j_store, label=label)
+
+
+@pytest.fixture
+async def two_embedders(neo4j_store, vectors):
+    """Make vectors under a label that only one test has, as one embedder's or another's."""
+    label = "SearchableAnew"
+
+    def make():
+        return vectors.Neo4jVectorStore(neo4j_store, label=label)
+
+    yield make
+    for statement in (
+        f"MATCH (n:{label}) DETACH DELETE n",
+        f"MATCH (k:_SearchIndex {{id: '{label}'}}) DELETE k",
+        f"DROP INDEX perdure_{label}_vectors IF EXISTS",
+    ):
+        await neo4j_store.write(statement, {})
+
+
+async def test_a_program_that_still_has_the_old_embedder_writes_nothing(two_embedders):
+    """M27: its vectors would be compared with those of the other."""
+    old, new = two_embedders(), two_embedders()
+    async with lent(old, None) as index:
+        await index.keep("one")
+        await new.connect(embedder="another", dimension=16, anew=True)
+        with pytest.raises(ConfigError, match="made anew for another embedder"):
+            await index.keep("two", mark="7")
+        assert (await new.count(), await new.mark()) == (0, None)
+
+
+async def test_what_is_begun_to_be_made_anew_is_gone_on_with(two_embedders, vectors, neo4j_store, monkeypatch):
+    """M27: also where it ends half way, and where there is a lot of it; whoever comes next goes on."""
+    monkeypatch.setattr(vectors, "EMPTIED_AT_A_TIME", 10)
+
+    async def broken(*_):
+        raise StoreUnavailableError("The line is down.")
+
+    async with lent(two_embedders(), None) as index:
+        await index.keep(*(f"note{n}" for n in range(25)))
+        store = two_embedders()
+        with monkeypatch.context() as patched:
+            patched.setattr(vectors.Neo4jVectorStore, "_empty", broken)
+            with pytest.raises(StoreUnavailableError):
+                await store.connect(embedder="another", dimension=16, anew=True)
+        await store.connect(embedder="another", dimension=16)
+        assert await store.count() == 0
+        [row] = await neo4j_store.read(
+            "SHOW INDEXES YIELD name, options WHERE name = 'perdure_SearchableAnew_vectors' RETURN options", {}
+        )
+        assert row["options"]["indexConfig"]["vector.dimensions"] == 16

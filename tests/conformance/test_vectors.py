@@ -13,7 +13,7 @@ from perdure.errors import ClosedError, ConfigError, InputError
 from perdure.filters import ORDER, matches, parse
 from perdure.protocols import VectorStore
 from perdure.records import Revision, VectorQuery, VectorRecord
-from perdure.testing import FakeVectorStore
+from perdure.testing import FakeEmbedder, FakeVectorStore
 from perdure.testing.vectors import words_of
 
 # -- what is kept is found
@@ -384,6 +384,36 @@ async def test_another_embedder_is_refused_at_connect(index):
         await store.close()
     await index.store.connect(embedder=MODEL, dimension=DIMENSION)
     assert await index.ids("one") == {"one"}
+
+
+async def test_an_index_of_another_embedder_can_be_made_anew(index):
+    """M27: empty, without a mark, for vectors of another length; then it is that one's, and nothing was left open."""
+    await index.keep("one", "two", mark="7")
+    await index.store.close()
+    other = FakeEmbedder(16, name="another")
+    store = index.again()
+    await store.connect(embedder=other.name, dimension=16, anew=True)
+    try:
+        assert (await store.count(), await store.mark(), await store.revisions()) == (0, None, [])
+        [vector] = await other.embed(["organ music"])
+        await store.upsert([VectorRecord(index.owner(), "three", "memory", "organ music", vector)])
+        [hit] = await store.search(VectorQuery(index.owner(), vector))
+        assert (hit.id, hit.dense) == ("three", pytest.approx(1, abs=1e-5))
+        await store.close()
+        with pytest.raises(ConfigError, match="another"):
+            await index.again().connect(embedder=MODEL, dimension=DIMENSION)
+    finally:
+        await store.close()
+        await index.store.connect(embedder=MODEL, dimension=DIMENSION, anew=True)
+
+
+async def test_an_index_of_the_same_embedder_stays_as_it_is(index):
+    """M5: made anew is what would be refused, and nothing else."""
+    await index.keep("one", mark="7")
+    await index.store.close()
+    await index.store.connect(embedder=MODEL, dimension=DIMENSION, anew=True)
+    assert await index.ids("one") == {"one"}
+    assert await index.store.mark() == "7"
 
 
 async def test_a_closed_store_says_so(index):

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from perdure import ConfigError, MemoryClient, MemorySettings
+from perdure import ConfigError, MemoryClient, MemorySettings, ProviderError
 from perdure.stores.sqlite_vectors import SqliteVectorStore
 from perdure.testing import FakeEmbedder
 
@@ -39,9 +39,9 @@ asyncio.run(main())
 def memory_in(tmp_path):
     """Make a client over a directory: `memory_in(embedder=…)`."""
 
-    def make(embedder=None, **more):
+    def make(embedder=None, *, reindex=False, **more):
         settings = MemorySettings(store=str(tmp_path / "store"), embedder=embedder or FakeEmbedder(), **more)
-        return MemoryClient(settings)
+        return MemoryClient(settings, reindex=reindex)
 
     return make
 
@@ -174,3 +174,50 @@ async def test_another_embedder_is_refused_at_connect_and_leaks_nothing(memory_i
         assert await contents(client, "tea") == {"green tea"}
     async with memory_in() as client:
         assert await contents(client, "tea") == {"green tea"}
+
+
+@pytest.mark.parametrize(("first", "second"), [("none", "static"), ("static", "none")])
+async def test_everything_is_indexed_anew_for_another_embedder(memory_in, first, second):
+    """M27, M5: of every kind, once that is asked for; from then on it is that embedder's."""
+    async with memory_in(first) as client:
+        await say(client, "My bicycle has a flat tyre.")
+        await client.long_term.add_fact("Ada", "lives in", "Lisbon", user_id="ada")
+    with pytest.raises(ConfigError, match="perdure reindex"):
+        await memory_in(second).connect()
+    async with memory_in(second, reindex=True) as client:
+        assert await contents(client, "bicycles") == {"My bicycle has a flat tyre."}
+    async with memory_in(second) as client:
+        [hit] = await client.short_term.search_messages("bicycle", user_id="ada")
+        assert (hit.why["cosine"] > 0) is (second == "static")
+        assert [hit.item.object for hit in await client.long_term.search_facts("lisbon", user_id="ada")] == ["Lisbon"]
+        assert await client.rebuild_index() == 2
+    with pytest.raises(ConfigError, match="perdure reindex"):
+        await memory_in(first).connect()
+
+
+class Failing(FakeEmbedder):
+    """Fails from its second batch on."""
+
+    async def embed(self, texts):
+        if self.texts:
+            raise ProviderError("The model is gone.")
+        return await super().embed(texts)
+
+
+async def test_an_index_that_was_made_anew_by_half_is_made_anew_again(memory_in, vectors):
+    """M5: what an earlier start did not come to is found after the next one, though the index is not empty."""
+    async with memory_in() as client:
+        await say(client, *(f"tea {n}" for n in range(300)))
+    other = FakeEmbedder(name="another")
+    client = memory_in(Failing(name="another"), reindex=True)
+    await client.connect()
+    with pytest.raises(ProviderError):
+        await client.rebuild_index()
+    await client.close(0)
+    left = SqliteVectorStore(vectors)
+    await left.connect(embedder="another", dimension=32)
+    assert await left.count() == 256
+    await left.close()
+    async with memory_in(other) as client:
+        found = await client.short_term.search_messages("tea", user_id="ada", limit=400)
+        assert len(found) == 300

@@ -24,7 +24,12 @@ LEFT = "The journal holds writes that are not in the graph yet, and were not loo
 
 
 def with_client(
-    settings: MemorySettings, work: Callable[[MemoryClient], Awaitable[T]], instead: str, kept: str = KEPT
+    settings: MemorySettings,
+    work: Callable[[MemoryClient], Awaitable[T]],
+    instead: str,
+    kept: str = KEPT,
+    *,
+    reindex: bool = False,
 ) -> T:
     """Run something with a connected client; `instead` says what to do when another process has the journal.
 
@@ -32,7 +37,7 @@ def with_client(
     journal; `kept` says so.
     """
     with unless_held(instead), interruptible(kept):
-        return asyncio.run(_with_client(settings, work))
+        return asyncio.run(_with_client(settings, work, reindex=reindex))
 
 
 def with_reader(settings: MemorySettings, work: Callable[[MemoryClient], Awaitable[T]]) -> T:
@@ -84,8 +89,10 @@ def unless_held(instead: str) -> Generator[None]:
         raise JournalLockedError(error.message, hint=instead) from error
 
 
-async def _with_client(settings: MemorySettings, work: Callable[[MemoryClient], Awaitable[T]]) -> T:
-    client = await MemoryClient(settings).connect()
+async def _with_client(
+    settings: MemorySettings, work: Callable[[MemoryClient], Awaitable[T]], *, reindex: bool = False
+) -> T:
+    client = await MemoryClient(settings, reindex=reindex).connect()
     done = False
     try:
         result = await work(client)

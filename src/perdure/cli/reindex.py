@@ -12,7 +12,7 @@ app = Program()
 def reindex(*, uri: Uri = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Make the index of memories anew from the graph.
 
-    Everything is found again then, and nothing that is gone.
+    Everything is found again then, and nothing that is gone. An index of another embedder becomes one of yours.
     """
     settings = existing(settings_for(data_dir, None, uri))
     with screen.progress("indexing", quiet=as_json) as told:
@@ -20,6 +20,7 @@ def reindex(*, uri: Uri = None, data_dir: DataDir = None, as_json: AsJson = Fals
             settings,
             lambda client: client.rebuild_index(told),
             "That process keeps the index itself; client.rebuild_index() makes it anew there.",
+            reindex=True,
         )
     if as_json:
         screen.emit({"indexed": count})

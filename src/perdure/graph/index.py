@@ -21,7 +21,7 @@ from perdure import ids
 from perdure.errors import PerdureError, StoreUnavailableError
 from perdure.graph.changes import Change, Changed, Cleared, changes_of
 from perdure.graph.marked import Marked
-from perdure.graph.searchable import EFFECTS, KINDS, Found, Place, found, kind_and_id, name_of, text_of, vector_record
+from perdure.graph.searchable import EFFECTS, KINDS, Found, Place, found, name_of, owners_of, text_of, vector_record
 from perdure.graph.statements import load
 from perdure.protocols import Embedder, GraphStore, VectorStore
 from perdure.records import Revision, VectorKind, VectorRecord
@@ -33,6 +33,7 @@ TEXTS = load("index")
 AT_ONCE = 256
 """Records in one batch of the embedder and the vector store."""
 NOTED_AT_ONCE = 512
+HALF_MADE = ""  # the mark of a vector store that is being made; what is put into it meanwhile brings none
 MOST_WAITING = 10_000
 """Changes kept in memory; what comes beyond them is found by its mark."""
 SECONDS_FOR_COMPANY = 0.25
@@ -72,12 +73,12 @@ class Index:
         self._warned_at = -SECONDS_BETWEEN_WARNINGS
         self._task: asyncio.Task[None] | None = None
 
-    async def start(self) -> Self:
+    async def start(self, *, anew: bool = False) -> Self:
         """Open the vector store; from the first typed call on follow, what an earlier process left undone first.
 
-        Raises ConfigError when it holds the vectors of another embedder.
+        Raises ConfigError when it was made for another embedder, unless it may be made `anew`.
         """
-        await self.vectors.connect(embedder=self.embedder.name, dimension=self.embedder.dimension)
+        await self.vectors.connect(embedder=self.embedder.name, dimension=self.embedder.dimension, anew=anew)
         self._lagging = True
         self._task = asyncio.create_task(self._run(), name="perdure index")
         await asyncio.sleep(0)
@@ -149,7 +150,7 @@ class Index:
 
     async def put(self, records: Sequence[VectorRecord]) -> None:
         """Make records findable at once, beside whatever else is to be indexed."""
-        if self._separate:
+        if self._separate and self._compared:
             self._newest_mark = ids.uuid7()
         await self.vectors.upsert(records, mark=self._newest_mark or None)
 
@@ -342,10 +343,11 @@ class Index:
         self._compared = True
 
     async def _is_behind(self) -> bool:
-        if not await self.vectors.revisions(limit=1):
+        mark = await self.vectors.mark()
+        if mark == HALF_MADE or not await self.vectors.revisions(limit=1):
             return True
         rows = await self._store.read(TEXTS["mark"], {}) if self._separate else []
-        return bool(rows) and (await self.vectors.mark() or "") < rows[0]["mark"]
+        return bool(rows) and (mark or "") < rows[0]["mark"]
 
     async def _catch_up(self) -> None:
         """Index what is marked."""
@@ -368,30 +370,28 @@ class Index:
             return await self._rebuild(progress)
 
     async def _rebuild(self, progress: Progress | None) -> int:
-        everything: dict[VectorKind, list[str]] = {}
-        for kind in KINDS:
-            everything[kind] = [row["id"] for row in await self._store.read(KINDS[kind].every, {})]
-        total, done = sum(map(len, everything.values())), 0
-        for kind, keys in everything.items():
-            for first in range(0, len(keys), AT_ONCE):
-                await self._index((kind, key) for key in keys[first : first + AT_ONCE] if key not in self._brought)
-                done += len(keys[first : first + AT_ONCE])
-                if progress is not None:
-                    progress(done, total)
+        self._compared, self._newest_mark = False, ""
+        await self.vectors.upsert([], mark=HALF_MADE)
+        places: list[Place] = [
+            (kind, row["id"]) for kind in KINDS for row in await self._store.read(KINDS[kind].every, {})
+        ]
+        for first in range(0, len(places), AT_ONCE):
+            await self._index(place for place in places[first : first + AT_ONCE] if place[1] not in self._brought)
+            if progress is not None:
+                progress(min(first + AT_ONCE, len(places)), len(places))
         await self._forget_strays()
+        self._newest_mark = ids.uuid7()
+        await self.vectors.upsert([], mark=self._newest_mark)
+        self._compared = True
         await self._note_done(1)
-        return total
+        return len(places)
 
     async def _forget_strays(self) -> None:
         """Let go of what the vector store holds and the graph does not."""
         after: Revision | None = None
         while page := await self.vectors.revisions(after, limit=AT_ONCE):
             after = page[-1]
-            owners: dict[Place, str] = {}
-            for each in page:
-                kind, record_id = kind_and_id(each.id)
-                if kind in KINDS:
-                    owners[kind, each.owner + record_id] = each.owner
+            owners = owners_of(page)
             brought = set(self._brought)
             stored = {each.place for each in await self._stored(owners)}
             await self._forget_others(owners, stored, brought)

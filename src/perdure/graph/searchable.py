@@ -9,7 +9,7 @@ from perdure.graph.rows import IncompleteError, record, trace_of
 from perdure.graph.scope import Scope
 from perdure.graph.statements import load
 from perdure.models import Entity, Fact, MemoryRecord, Message, Preference, Record, Timed, Trace
-from perdure.records import VectorKind, VectorRecord
+from perdure.records import Revision, VectorKind, VectorRecord
 
 if TYPE_CHECKING:
     from numpy import float32
@@ -175,6 +175,12 @@ def kind_and_id(name: str) -> tuple[VectorKind, str]:
     """Return what `name_of` was given."""
     kind, _, record_id = name.partition(":")
     return cast("VectorKind", kind), record_id
+
+
+def owners_of(indexed: Iterable[Revision]) -> dict[Place, str]:
+    """Return where in the graph records would stand that the vector store holds, and whose they are."""
+    named = [(each.owner, kind_and_id(each.id)) for each in indexed]
+    return {(kind, owner + record_id): owner for owner, (kind, record_id) in named if kind in KINDS}
 
 
 def vector_record(stored: Found, text: str, vector: "NDArray[float32]") -> VectorRecord:

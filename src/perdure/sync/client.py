@@ -22,8 +22,10 @@ class SyncMemoryClient(SyncTypedMemory):
     stop (a notebook's cells may call it), and in a process that was forked after it had connected.
     """
 
-    def __init__(self, settings: MemorySettings | None = None, *, on_error: OnError | None = None) -> None:
-        self._client = client = MemoryClient(settings, on_error=on_error)
+    def __init__(
+        self, settings: MemorySettings | None = None, *, on_error: OnError | None = None, reindex: bool = False
+    ) -> None:
+        self._client = client = MemoryClient(settings, on_error=on_error, reindex=reindex)
         self.settings = client.settings
         super().__init__(Connection(client, on_sigterm=client.settings.memory.close_on_sigterm), lambda: client)
         finalize(self, self._connection.warn_if_open).atexit = False

@@ -59,9 +59,11 @@ class FakeVectorStore:
         self._index: tuple[str, int] | None = None
         self._dimension: int | None = None
 
-    async def connect(self, *, embedder: str, dimension: int) -> None:
-        """Open the store; raises ConfigError when it holds the vectors of another embedder."""
+    async def connect(self, *, embedder: str, dimension: int, anew: bool = False) -> None:
+        """Open the store; raises ConfigError when it was made for another embedder, unless it may be made `anew`."""
         check_dimension(dimension)
+        if anew and self._index != (embedder, dimension):
+            self.records, self.marks, self._index = {}, [], None
         check_index(self._index or (embedder, dimension), (embedder, dimension), self.name)
         self._index, self._dimension = (embedder, dimension), dimension
 

@@ -36,10 +36,15 @@ FOREACH (kept IN CASE WHEN whole = [] THEN [n] ELSE [] END | SET kept += $nothin
 """
 
 KNOWN = """MATCH (k:_SearchIndex {id: $index})
-RETURN k.embedder AS embedder, k.dimension AS dimension, coalesce(k.format = $format, false) AS ready
+RETURN k.embedder AS embedder, k.dimension AS dimension, coalesce(k.format = $format, false) AS ready,
+       coalesce(k.stale, false) AS stale
 """
 ONE_INDEX = "CREATE CONSTRAINT perdure_search_index IF NOT EXISTS FOR (k:_SearchIndex) REQUIRE k.id IS UNIQUE"
 CLAIM = "MERGE (k:_SearchIndex {id: $index}) ON CREATE SET k.embedder = $embedder, k.dimension = $dimension"
+RECLAIM = """MATCH (k:_SearchIndex {id: $index})
+SET k.embedder = $embedder, k.dimension = $dimension, k.stale = true REMOVE k.format, k.mark
+"""
+EMPTIED = "MATCH (k:_SearchIndex {id: $index}) REMOVE k.stale"
 READY = "MATCH (k:_SearchIndex {id: $index}) SET k.format = $format"
 MARK = "MATCH (k:_SearchIndex {id: $index}) RETURN k.mark AS mark"
 SCHEMA = (
@@ -52,15 +57,19 @@ VECTORS = """CREATE VECTOR INDEX perdure_Searchable_vectors IF NOT EXISTS FOR (n
 OPTIONS {indexConfig: {`vector.dimensions`: DIMENSION, `vector.similarity_function`: 'cosine'}}
 """
 
-UPSERT = """MATCH (k:_SearchIndex {id: $index})
+UPSERT = """MATCH (k:_SearchIndex {id: $index, embedder: $embedder, dimension: $dimension})
 FOREACH (m IN CASE WHEN $mark IS NULL THEN [] ELSE [$mark] END | SET k.mark = m)
 WITH k UNWIND $rows AS row
 MERGE (n:Searchable {id: row.key}) SET n += row.properties
-WITH n, row WHERE row.vector IS NOT NULL
-CALL db.create.setNodeVectorProperty(n, 'search_embedding', row.vector)
-RETURN count(*)
+WITH n, row
+CALL (n, row) {
+  WITH n, row WHERE row.vector IS NOT NULL
+  CALL db.create.setNodeVectorProperty(n, 'search_embedding', row.vector)
+}
+RETURN count(*) AS count
 """
 DELETE = f"UNWIND $keys AS key MATCH (n:Searchable {{id: key}}) WHERE n.owner = $owner {UNINDEXED}"
+EMPTY = f"MATCH (n:Searchable) WITH n LIMIT $count {UNINDEXED} RETURN count(*) AS count"
 FORGET = f"MATCH (n:Searchable {{owner: $owner}}) WHERE {NARROWED} {UNINDEXED}"
 
 SHARE = """MATCH (n:Searchable) WITH count(n) AS all
@@ -92,7 +101,7 @@ class Statements:
         self.vector_index = f"perdure_{label}_vectors"
         self.text_index = f"perdure_{label}_words"
         self._label = label
-        self.upsert, self.delete, self.forget = map(self._of, (UPSERT, DELETE, FORGET))
+        self.upsert, self.delete, self.forget, self.empty = map(self._of, (UPSERT, DELETE, FORGET, EMPTY))
         self.exact, self.nearest, self.worded = map(self._of, (EXACT, NEAREST, WORDED))
         self.share, self.count, self.count_of = map(self._of, (SHARE, COUNT, COUNT_OF))
         self.revisions = self._of(REVISIONS)
@@ -101,6 +110,11 @@ class Statements:
         """Return what makes the constraint and the indexes that are not there; a dimension of 0 has no vector index."""
         texts = (*SCHEMA, VECTORS.replace("DIMENSION", f"{dimension:d}")) if dimension else SCHEMA
         return [self._of(text) for text in texts]
+
+    @property
+    def unvectored(self) -> str:
+        """What removes the index of vectors."""
+        return f"DROP INDEX {self.vector_index} IF EXISTS"
 
     def _of(self, text: str) -> str:
         return text.replace(LABEL, self._label)

@@ -20,12 +20,14 @@ from perdure.runtime.microbatch import Microbatch
 from perdure.runtime.together import together
 from perdure.stores.neo4j.search import (
     CLAIM,
+    EMPTIED,
     FORMAT,
     KNOWN,
     LABEL,
     MARK,
     ONE_INDEX,
     READY,
+    RECLAIM,
     Statements,
     lucene,
     narrowing,
@@ -53,9 +55,9 @@ OVERFETCH = 4
 MOST_FETCHED = 4096
 MOST_WORDED = 16_384
 RECORDS_AT_A_TIME = 100
-WRITERS = 2
-"""Transactions that make records searchable at the same time: one costs the server much, whatever is in it."""
 PUTS_AT_ONCE = 64
+"""Puts in one transaction, of which there is one at a time: it costs the server much, whatever is in it."""
+EMPTIED_AT_A_TIME = 10_000
 
 Row = dict[str, Any]
 _Put = tuple[list[Row], str | None]
@@ -78,54 +80,78 @@ class Neo4jVectorStore:
             raise ConfigError(f"{label!r} cannot be a label: it should be at most 41 plain letters and digits.")
         self._store = store
         self._texts = Statements(label)
-        self._dimension: int | None = None
-        self._puts = Microbatch(self._put, Pool("store", WRITERS, None), PUTS_AT_ONCE)
+        self._made_for: tuple[str, int] | None = None
+        self._puts = Microbatch(self._put, Pool("store", 1, None), PUTS_AT_ONCE)
 
     @property
     def name(self) -> str:
         """The store's name."""
         return f"the vectors in {self._store.name}"
 
-    async def connect(self, *, embedder: str, dimension: int) -> None:
+    async def connect(self, *, embedder: str, dimension: int, anew: bool = False) -> None:
         """Make the indexes where they are not there, and wait until they are filled.
 
-        Safe to repeat after a failure, and with two clients at once. Raises ConfigError when the index holds the
-        vectors of another embedder.
+        Safe to repeat after a failure, and with two clients at once. Raises ConfigError when the index was made for
+        another embedder, unless it may be made `anew`: by one client, while no other uses it.
         """
         check_dimension(dimension)
-        known = await self._claimed(embedder, dimension)
+        known = await self._claimed(embedder, dimension, anew=anew)
+        if known["stale"]:
+            await self._empty()
         if not known["ready"]:
             for text in self._texts.schema(dimension):
                 await self._store.write(text, {})
             await self._store.read("CALL db.awaitIndexes(300)", {})
             await self._store.write(READY, {"index": self._texts.index, "format": FORMAT})
-        self._dimension = dimension
+        self._made_for = embedder, dimension
 
-    async def _claimed(self, embedder: str, dimension: int) -> Row:
+    async def _claimed(self, embedder: str, dimension: int, *, anew: bool) -> Row:
         """Note whose vectors these are, unless it is noted, and return what is; one round trip when it is."""
         index = {"index": self._texts.index}
         found = await self._store.read(KNOWN, {**index, "format": FORMAT})
         if not found:
             await self._store.write(ONE_INDEX, {})
-            await self._store.write(CLAIM, {**index, "embedder": embedder, "dimension": dimension})
+        if not found or (anew and made_for(found[0]) != (embedder, dimension)):
+            await self._store.write(
+                RECLAIM if found else CLAIM, {**index, "embedder": embedder, "dimension": dimension}
+            )
             found = await self._store.read(KNOWN, {**index, "format": FORMAT})
-        check_index((found[0]["embedder"], found[0]["dimension"]), (embedder, dimension), self.name)
+        check_index(made_for(found[0]), (embedder, dimension), self.name)
         return found[0]
+
+    async def _empty(self) -> None:
+        """Let go of what was made for another embedder; begun and not ended, it is gone on with at the next connect."""
+        await self._store.write(self._texts.unvectored, {})
+        gone = EMPTIED_AT_A_TIME
+        while gone == EMPTIED_AT_A_TIME:
+            [row] = await self._store.write(self._texts.empty, {"count": EMPTIED_AT_A_TIME, "nothing": nothing()})
+            gone = row["count"]
+        await self._store.write(EMPTIED, {"index": self._texts.index})
 
     async def close(self) -> None:
         """Use the borrowed store no longer. Safe to call twice."""
-        self._dimension = None
+        self._made_for = None
 
     async def upsert(self, records: Sequence[VectorRecord], *, mark: str | None = None) -> None:
-        """Keep records, and a mark with them, in one transaction; who waits for one goes along with the next."""
-        await self._puts.ask([(await self._rows(records, self._opened()), mark)])
+        """Keep records, and a mark with them, in one transaction; who waits for one goes along with the next.
+
+        Raises ConfigError when the index was made anew for another embedder meanwhile.
+        """
+        _, dimension = self._opened()
+        await self._puts.ask([(await self._rows(records, dimension), mark)])
 
     async def _put(self, puts: list[_Put]) -> None:
         """Keep what several have asked for in one transaction; of a record that is there twice, the later state."""
+        embedder, dimension = self._opened()
         rows = {row["key"]: row for rows, _ in puts for row in rows}
-        newest = max((mark for _, mark in puts if mark is not None), default=None)
-        given = {"index": self._texts.index, "mark": newest, "rows": list(rows.values())}
-        await self._store.write(self._texts.upsert, given)
+        mark = next((mark for _, mark in reversed(puts) if mark is not None), None)
+        given = {"index": self._texts.index, "embedder": embedder, "dimension": dimension, "mark": mark}
+        [kept] = await self._store.write(self._texts.upsert, {**given, "rows": list(rows.values())})
+        if kept["count"] < len(rows):
+            raise ConfigError(
+                f"{self.name} was made anew for another embedder than {embedder!r} meanwhile.",
+                hint="Start this program again, with that embedder.",
+            )
 
     async def _rows(self, records: Sequence[VectorRecord], dimension: int) -> list[Row]:
         """Return records as the statement takes them, letting others have the event loop between two parts."""
@@ -162,7 +188,7 @@ class Neo4jVectorStore:
 
     async def search(self, query: VectorQuery) -> Sequence[VectorHit]:
         """Return the best by meaning and the best by words; the two are looked for at the same time."""
-        vector = check_query(query, self._opened())
+        vector = check_query(query, self._opened()[1])
         given = narrowing(query, vector)
         by_words, by_meaning = await together([self._by_words(query, given), self._by_meaning(query, given, vector)])
         known = {hit.id for hit in by_words}
@@ -227,10 +253,15 @@ class Neo4jVectorStore:
         rows = await self._store.read(self._texts.revisions, {"after": key, "limit": limit})
         return [Revision(row["owner"], row["id"], row["revision"]) for row in rows]
 
-    def _opened(self) -> int:
-        if self._dimension is None:
+    def _opened(self) -> tuple[str, int]:
+        if self._made_for is None:
             raise ClosedError(f"{self.name} is not connected.")
-        return self._dimension
+        return self._made_for
+
+
+def made_for(known: Row) -> tuple[str, int]:
+    """Return the embedder and the dimension that an index was made for."""
+    return known["embedder"], known["dimension"]
 
 
 async def filled(query: VectorQuery, fetch: Fetch, *, most: int | None) -> list[VectorHit]:

@@ -84,11 +84,11 @@ class File:
         self._damaged = False
 
     @classmethod
-    def opened(cls, path: Path, embedder: str, dimension: int) -> "File":
+    def opened(cls, path: Path, embedder: str, dimension: int, *, anew: bool) -> "File":
         """Open or make the file; one that is damaged is made anew, and is then empty.
 
-        Raises ConfigError when it holds the vectors of another embedder, or cannot be there at all, and
-        StoreUnavailableError while somebody else has it open.
+        Raises ConfigError when it was made for another embedder, unless it may be made `anew`, or cannot be there at
+        all, and StoreUnavailableError while somebody else has it open.
         """
         with ExitStack() as stack:
             try:
@@ -96,6 +96,10 @@ class File:
                 lock = take(path)
                 stack.callback(lock.release)
                 connection = mended(path)
+                if anew and maker(connection) not in (None, (embedder, dimension)):
+                    connection.close()
+                    drop(path)
+                    connection = prepared(path)
             except (OSError, sqlite3.Error) as error:
                 raise ConfigError(
                     f"{str(path)!r} cannot hold the vectors: {shorten(str(error), 200)}",
@@ -247,11 +251,17 @@ def check_whole(connection: sqlite3.Connection) -> None:
         raise error
 
 
+def maker(connection: sqlite3.Connection) -> tuple[str, int] | None:
+    """Return the embedder and the dimension that the file was made for, if that is noted."""
+    known = about(connection)
+    return (known["embedder"], int(known["dimension"])) if "embedder" in known else None
+
+
 def claim(connection: sqlite3.Connection, path: Path, embedder: str, dimension: int) -> None:
     """Note whose vectors these are; raises ConfigError when they are another embedder's."""
-    known = about(connection)
-    if "embedder" in known:
-        check_index((known["embedder"], int(known["dimension"])), (embedder, dimension), str(path))
+    made_for = maker(connection)
+    if made_for is not None:
+        check_index(made_for, (embedder, dimension), str(path))
     with connection as work:
         for pair in (("format", FORMAT), ("embedder", embedder), ("dimension", str(dimension))):
             work.execute(SET_ABOUT, pair)

@@ -67,23 +67,23 @@ class SqliteVectorStore:
         """The directory."""
         return "the vectors in memory" if self._directory is None else f"the vectors in {self._directory}"
 
-    async def connect(self, *, embedder: str, dimension: int) -> None:
+    async def connect(self, *, embedder: str, dimension: int, anew: bool = False) -> None:
         """Open or make the file; a damaged one is made anew, with a warning in the log.
 
-        Raises ConfigError when it holds the vectors of another embedder, and when the directory cannot be used;
-        StoreUnavailableError while another client, here or in another process, has it open.
+        Raises ConfigError when it was made for another embedder, unless it may be made `anew`, and when the directory
+        cannot be used; StoreUnavailableError while another client, here or in another process, has it open.
         """
         check_dimension(dimension)
         if self._open is None:
-            await self._write(partial(self._connect, embedder, dimension))
+            await self._write(partial(self._connect, embedder, dimension, anew=anew))
             STORES.info("opened %s", self.name)
 
-    def _connect(self, embedder: str, dimension: int) -> None:
+    def _connect(self, embedder: str, dimension: int, *, anew: bool) -> None:
         directory = self._directory
         if directory is None:
             self._temporary = TemporaryFiles()
             directory = self._temporary.path
-        self._open = _Open(File.opened(directory / FILE, embedder, dimension), dimension)
+        self._open = _Open(File.opened(directory / FILE, embedder, dimension, anew=anew), dimension)
 
     async def close(self) -> None:
         """Let go of the file. Safe to call twice."""
@@ -108,7 +108,7 @@ class SqliteVectorStore:
     async def _put(self, puts: list[_Put]) -> None:
         """Keep what several have asked for in one transaction."""
         records = [record for records, _ in puts for record in records]
-        newest = max((mark for _, mark in puts if mark is not None), default=None)
+        newest = next((mark for _, mark in reversed(puts) if mark is not None), None)
         await self._in_thread(partial(self._upsert, self._opened(), records, newest))
 
     def _upsert(self, opened: "_Open", given: Sequence[VectorRecord], mark: str | None) -> None:
