@@ -45,40 +45,34 @@ class Acceptance:
         self._ended: ClosedError | None = None
         journal.on_kept(self.kept)
 
-    async def when_there_is_room(
-        self,
-        write: Write,
-        idempotency_key: str | None,
-        started: float,
-        timeout: float | None,  # noqa: ASYNC109  as submit
-    ) -> Receipt:
+    async def when_there_is_room(self, write: Write, started: float, timeout: float | None) -> Receipt:  # noqa: ASYNC109  as submit
         """Submit a write now, or when it is its turn; raises QueueFullError as the settings and `timeout` say."""
         if self.room.take(write.size):
-            return self._in_its_place(write, idempotency_key, started)
+            return self._in_its_place(write, started)
         if self._raises and timeout is None:
             raise full(self.room)
-        return await self.room.wait(write.size, timeout, lambda: self._in_turn(write, idempotency_key, started))
+        return await self.room.wait(write.size, timeout, lambda: self._in_turn(write, started))
 
-    def now(self, write: Write, idempotency_key: str | None, started: float) -> Receipt:
+    def now(self, write: Write, started: float) -> Receipt:
         """Submit a write now, or raise QueueFullError."""
         if not self.room.take(write.size):
             raise full(self.room)
-        return self._in_its_place(write, idempotency_key, started)
+        return self._in_its_place(write, started)
 
-    def _in_its_place(self, write: Write, idempotency_key: str | None, started: float) -> Receipt:
+    def _in_its_place(self, write: Write, started: float) -> Receipt:
         """Submit a write whose place is taken, or give the place back."""
         try:
-            return self._submit(write, idempotency_key, started)
+            return self._submit(write, started)
         except BaseException:
             self.room.give_back(1, write.size)
             raise
 
-    def _in_turn(self, write: Write, idempotency_key: str | None, started: float) -> tuple[Receipt, bool]:
+    def _in_turn(self, write: Write, started: float) -> tuple[Receipt, bool]:
         """Submit a write that waited; when the same one came before it meanwhile, it needs no place."""
-        earlier = self.repeats.find(idempotency_key, write)
-        return (earlier, False) if earlier else (self._submit(write, idempotency_key, started), True)
+        earlier = self.repeats.find(write)
+        return (earlier, False) if earlier else (self._submit(write, started), True)
 
-    def _submit(self, write: Write, idempotency_key: str | None, started: float) -> Receipt:
+    def _submit(self, write: Write, started: float) -> Receipt:
         """Give a write its position in the order, and to the journal."""
         lane = self.lanes.bind(write.key)
         receipt = self.receipt(write, lane.number)
@@ -87,7 +81,7 @@ class Acceptance:
         except BaseException:
             self.lanes.release([receipt])
             raise
-        self.repeats.remember(idempotency_key, receipt)
+        self.repeats.remember(write, receipt)
         if kept:
             receipt.keep()
             lane.push(receipt)

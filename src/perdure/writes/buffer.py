@@ -221,26 +221,20 @@ class BufferedWriter:
         """
         started = monotonic()
         self._check_open()
-        write = check(statement, parameters, key, self._acceptance.room.max_bytes)
-        earlier = self._acceptance.repeats.find(idempotency_key, write)
+        write = check(statement, parameters, key, idempotency_key, self._acceptance.room.max_bytes)
+        earlier = self._acceptance.repeats.find(write)
         if not self.is_buffered:
-            return await (earlier.outcome() if earlier else self._write_through(write, idempotency_key, started))
-        return earlier or await self._queue(write, idempotency_key, started, timeout)
+            return await (earlier.outcome() if earlier else self._write_through(write, started))
+        return earlier or await self._queue(write, started, timeout)
 
     async def submit_own(self, statement: str, parameters: dict[str, Any], key: str) -> Receipt:
         """Submit a write of typed memory to the queue: its values are checked already, and are not copied."""
         started = monotonic()
         self._check_open()
-        return await self._queue(own(statement, parameters, key, self._acceptance.room.max_bytes), None, started, None)
+        return await self._queue(own(statement, parameters, key, self._acceptance.room.max_bytes), started, None)
 
-    async def _queue(
-        self,
-        write: Write,
-        idempotency_key: str | None,
-        started: float,
-        timeout: float | None,  # noqa: ASYNC109  as submit
-    ) -> Receipt:
-        receipt = await self._acceptance.when_there_is_room(write, idempotency_key, started, timeout)
+    async def _queue(self, write: Write, started: float, timeout: float | None) -> Receipt:  # noqa: ASYNC109  as submit
+        receipt = await self._acceptance.when_there_is_room(write, started, timeout)
         if receipt.state == "submitted":
             return await receipt.accepted()
         if self._turn.was_long():
@@ -268,17 +262,17 @@ class BufferedWriter:
                 "try_submit cannot wait for a commit, which write_mode 'sync' asks for.",
                 hint="Set write_mode to 'buffered', or await submit.",
             )
-        write = check(statement, parameters, key, self._acceptance.room.max_bytes)
-        earlier = self._acceptance.repeats.find(idempotency_key, write)
-        return earlier or self._acceptance.now(write, idempotency_key, started)
+        write = check(statement, parameters, key, idempotency_key, self._acceptance.room.max_bytes)
+        earlier = self._acceptance.repeats.find(write)
+        return earlier or self._acceptance.now(write, started)
 
-    async def _write_through(self, write: Write, idempotency_key: str | None, started: float) -> Receipt:
+    async def _write_through(self, write: Write, started: float) -> Receipt:
         """Commit a write before returning: sync mode. What an earlier process left in the journal goes first."""
         if self._acceptance.room.count:
             await self._wait_until_settled(None)
         receipt = self._acceptance.receipt(write, 0)
         receipt.keep()
-        self._acceptance.repeats.remember(idempotency_key, receipt)
+        self._acceptance.repeats.remember(write, receipt)
         self._writing += 1
         try:
             await self._store.write(write.statement, write.parameters)

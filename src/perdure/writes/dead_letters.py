@@ -79,5 +79,5 @@ class DeadLetters:
 
     async def _submit(self, write: Write) -> Receipt:
         self._acceptance.redriven += 1
-        receipt = await self._acceptance.when_there_is_room(write, None, monotonic(), None)
+        receipt = await self._acceptance.when_there_is_room(write, monotonic(), None)
         return await receipt.accepted()

@@ -24,16 +24,19 @@ class Write(NamedTuple):
     failures: int = 0
     replacing: int | None = None
     """The dead letter it was before."""
+    idempotency_key: str | None = None
 
 
-def check(statement: object, parameters: Mapping[str, Any] | None, key: object, max_bytes: int) -> Write:
+def check(
+    statement: object, parameters: Mapping[str, Any] | None, key: object, idempotency_key: str | None, max_bytes: int
+) -> Write:
     """Return the write, or raise InputError with what is wrong with it."""
     text, copy, size = bind(statement, parameters)
     if key is not None and (not isinstance(key, str) or not key.strip()):
         raise InputError(f"key should be text that is not blank, or None; it is {shorten(repr(key), 40)}.")
     if not is_text(text) or not is_text(key or ""):
         raise InputError("The statement or its key holds half of a surrogate pair, which is not text.")
-    return Write(text, copy, key, _fitting(size + OVERHEAD, max_bytes))
+    return Write(text, copy, key, _fitting(size + OVERHEAD, max_bytes), idempotency_key=idempotency_key)
 
 
 def own(statement: str, parameters: dict[str, Any], key: str, max_bytes: int) -> Write:
@@ -84,11 +87,12 @@ class Repeats:
     def __init__(self) -> None:
         self._receipts: OrderedDict[str, Receipt] = OrderedDict()
 
-    def find(self, idempotency_key: str | None, write: Write) -> Receipt | None:
-        """Return the earlier receipt for this key, if there is one.
+    def find(self, write: Write) -> Receipt | None:
+        """Return the earlier receipt for a write's key, if there is one.
 
         Raises InputError for a blank key and ConflictError when the key came with another write before.
         """
+        idempotency_key = write.idempotency_key
         if idempotency_key is None:
             return None
         if not isinstance(idempotency_key, str) or not idempotency_key.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -100,10 +104,10 @@ class Repeats:
             raise ConflictError(f"idempotency_key {shorten(idempotency_key)!r} belongs to another write already.")
         return receipt
 
-    def remember(self, idempotency_key: str | None, receipt: Receipt) -> None:
-        """Keep a receipt under its key."""
-        if idempotency_key is not None:
-            self._receipts[idempotency_key] = receipt
-            self._receipts.move_to_end(idempotency_key)
+    def remember(self, write: Write, receipt: Receipt) -> None:
+        """Keep a receipt under its write's key."""
+        if write.idempotency_key is not None:
+            self._receipts[write.idempotency_key] = receipt
+            self._receipts.move_to_end(write.idempotency_key)
             if len(self._receipts) > REMEMBERED:
                 self._receipts.popitem(last=False)
