@@ -22,7 +22,7 @@ venv = $(if $(PYTHON),$(PYTHON) -m venv $(1) && $(1)/bin/python -m pip install -
 install = $(1)/bin/python -m pip install --quiet $(2)
 endif
 
-.PHONY: help demo test crash check quick format docs bench neo4j clean
+.PHONY: help demo test crash check typed quick format docs bench neo4j clean
 
 help: ## say what there is to make
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -41,12 +41,14 @@ check: $(VENV)/.check ## format, lint, types, import rules and the fast tests, i
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/lint-imports --config pyproject.toml > $(VENV)/lint-imports.log || { cat $(VENV)/lint-imports.log; exit 1; }
-	@$(MAKE) --no-print-directory --jobs=2 $(VENV)/.typed quick
+	@$(MAKE) --no-print-directory --jobs=2 typed quick
 
-# What the types are checked from: unchanged since it was last in order, it still is.
-$(VENV)/.typed: $(VENV)/.check $(shell find src tests/types -name '*.py' -o -type d)
-	@$(BIN)/pyright --pythonpath $(BIN)/python > $(VENV)/pyright.log || { cat $(VENV)/pyright.log; exit 1; }
-	@touch $@
+# What was in order and has not changed since, byte for byte, still is.
+typed:
+	@sum=$$(cksum pyproject.toml $$(find src tests/types -name '*.py' | sort) | cksum); \
+	[ "$$sum" = "$$(cat $(VENV)/.typed 2>/dev/null)" ] || { \
+		$(BIN)/pyright --pythonpath $(BIN)/python > $(VENV)/pyright.log || { cat $(VENV)/pyright.log; exit 1; }; \
+		echo "$$sum" > $(VENV)/.typed; }
 
 # Some images set PYTHONDONTWRITEBYTECODE: every worker, and every program that a test starts, would compile it all anew.
 quick: export PYTHONDONTWRITEBYTECODE =
@@ -92,6 +94,7 @@ $(VENV)/.docs: $(VENV)/.demo
 $(VENV)/.check: $(VENV)/.test
 	@echo "installing what the checks need" >&2
 	@$(call install,$(VENV),--group lint)
+	@rm -f $(VENV)/.typed
 	@touch $@
 
 $(BENCH)/.bench: pyproject.toml

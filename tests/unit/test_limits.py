@@ -207,7 +207,7 @@ async def test_an_abandoned_call_keeps_its_place(pair, gate):
 
 async def test_a_deadline_over_a_thread_costs_that_call(pair, gate):
     """The pool and the threads together: the caller is told, the loop goes on, the thread is still there."""
-    pool = Pool("embedder", 2, 0.01)
+    pool = Pool("embedder", 2, 0.2)  # enough for a thread to begin
     with pytest.raises(ProviderTimeoutError):
         await pool.run(lambda: pair.run(gate.block))
     assert (pool.running, pair.running) == (0, 1)
