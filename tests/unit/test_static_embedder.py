@@ -102,3 +102,45 @@ async def test_many_callers_load_it_once_and_wait_in_turn(embedder):
     answers = await asyncio.gather(*(fresh.embed([f"text {number}"]) for number in range(20)))
     for number, [vector] in enumerate(answers):
         assert np.array_equal(vector, (await embedder.embed([f"text {number}"]))[0])
+
+
+class Counted(Threads):
+    """Threads that count what they are asked to do."""
+
+    def __init__(self):
+        super().__init__("embedder", 1)
+        self.asked = 0
+
+    def begin(self, function, *args):
+        self.asked += 1
+        return super().begin(function, *args)
+
+
+async def test_one_short_text_in_a_turn_wakes_no_thread():
+    """It takes less time than that; everything else is left to the thread, and is the same there."""
+    threads = Counted()
+    embedder = StaticEmbedder(threads=threads)
+    [first] = await embedder.embed(["hello"])
+    assert threads.asked == 1  # which read the model
+    [second] = await embedder.embed(["hello"])
+    assert threads.asked == 1
+    assert np.array_equal(first, second)
+    await asyncio.sleep(0)
+    together = await asyncio.gather(*(embedder.embed(["hello"]) for _ in range(3)))
+    assert threads.asked == 3
+    assert all(np.array_equal(first, each[0]) for each in together)
+    await embedder.embed(["hello"] * 2)
+    await embedder.embed(["hello " * 1000])
+    assert threads.asked == 5
+
+
+async def test_nor_does_it_overtake_what_the_thread_is_at():
+    """A question during an import waits behind one part of it, in the thread."""
+    threads = Counted()
+    embedder = StaticEmbedder(threads=threads)
+    await embedder.warm_up()
+    several = asyncio.ensure_future(embedder.embed(["hello"] * 2))
+    await asyncio.sleep(0)
+    await embedder.embed(["hello"])
+    await several
+    assert threads.asked == 3

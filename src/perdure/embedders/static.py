@@ -4,6 +4,7 @@ The files come with the `wordllama` package. They are read directly: its own cod
 configures everybody's logging.
 """
 
+import asyncio
 import struct
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -27,6 +28,8 @@ TYPES = {"F16": "<f2", "F32": "<f4"}
 DIMENSION = 256
 LONGEST_TEXT = 16_384
 TEXTS_AT_A_TIME = 256
+SHORT = 1000
+"""Characters of a text that takes less time than waking a thread and being woken by it."""
 
 
 class StaticEmbedder:
@@ -36,7 +39,8 @@ class StaticEmbedder:
     many count. Case, accents, emoji and control characters are as the model's tokenizer takes them; half of a
     surrogate pair is an InputError. The model is read on first use, in 0.2 s; it takes about 40 MB. It runs in
     one thread of its own, or in `threads`, a few hundred texts at a time, so that a question need not wait for a long
-    import.
+    import. While nothing runs there, one short text in each turn of the event loop is done where it is asked for, in a
+    quarter of a millisecond.
     """
 
     name = "wordllama-l2-supercat-256"
@@ -45,6 +49,7 @@ class StaticEmbedder:
     def __init__(self, *, threads: Threads | None = None) -> None:
         self._threads = threads or Threads("embedder", 1)
         self._model = Once(_Model.loaded)
+        self._had_its_turn = False
 
     async def warm_up(self) -> None:
         """Read the model now. Raises ConfigError as `embed` does."""
@@ -53,11 +58,26 @@ class StaticEmbedder:
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return a row for each text. Raises ConfigError when the model's files are not there, or are not its own."""
         given = [text[:LONGEST_TEXT].strip() for text in checked_texts(texts)]
+        if self._may_do_here(given):
+            return self._embed(given)
         vectors = np.zeros((len(given), DIMENSION), dtype=np.float32)
         for first in range(0, len(given), TEXTS_AT_A_TIME):
             part = given[first : first + TEXTS_AT_A_TIME]
             vectors[first : first + len(part)] = await self._threads.run(self._embed, part)
         return vectors
+
+    def _may_do_here(self, texts: Sequence[str]) -> bool:
+        """Return whether to keep the event loop busy with this, and allow nothing more in this turn of it."""
+        if len(texts) != 1 or len(texts[0]) > SHORT or self._model.made is None:
+            return False
+        if self._had_its_turn or self._threads.running or self._threads.waiting:
+            return False
+        self._had_its_turn = True
+        asyncio.get_running_loop().call_soon(self._next_turn)
+        return True
+
+    def _next_turn(self) -> None:
+        self._had_its_turn = False
 
     def _embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return self._model().embed(texts)
