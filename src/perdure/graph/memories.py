@@ -140,11 +140,12 @@ class Memories:
         the index does the rest: changed ones and facts.
         """
         speakers = {each.record.name for each in written if each.changes is None and each.record.name}
+        is_new = accepted is None and not facts and all(each.changes is None for each in written)
         return await self._graph.queue(
             whose,
-            TEXTS["remember"],
+            TEXTS["remember_new" if is_new else "remember"],
             lane=lane_of(whose),
-            follow=follow,
+            follow=follow and not is_new,
             added=[_added_row(whose, each) for each in written if each.changes is None],
             changed=[_changed_row(whose, each, each.changes) for each in written if each.changes is not None],
             facts=[_fact_row(whose, fact) for fact in facts],

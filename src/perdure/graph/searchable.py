@@ -159,6 +159,7 @@ EFFECTS: Mapping[str, Sequence[Effect]] = {
         ("reasoning", "start_trace", Effect("trace", "id")),
         ("reasoning", "complete_trace", Effect("trace", "id")),
         ("memories", "remember", Effect("fact", "facts"), Effect("memory", "changed")),
+        ("memories", "remember_new", Effect("memory", "added")),
         ("memories", "remember_again", Effect("memory", "id")),
         ("memories", "forget", Effect("memory", "id", removes=True)),
         ("users", "conversations", Effect(None, "", removes=True)),

@@ -214,10 +214,11 @@ class Adding:
         self, whose: Scope, planned: Plan, vectors: "NDArray[float32]", revision: str, receipt: Receipt
     ) -> Sides:
         """Bring new memories to both sides at the same time; the one that fails has them later, if the graph has."""
+        began = monotonic()
+        receipt.hurry()
+        await asyncio.sleep(0)  # so that the graph is at it while the vectors are put
         records = [_findable(whose, written, revision, vectors[number]) for number, written in planned.added]
         states = {whose.key(written.record.id): revision for _, written in planned.added}
-        began = monotonic()
-        receipt.hurry()  # so that the graph is at it while the vectors are put
         with self._index.bringing(list(states)):
             vector = await self._vector_side(records)
             graph = await self._graph_side(receipt, began)

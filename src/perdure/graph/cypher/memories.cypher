@@ -45,6 +45,18 @@ WITH old, row
 MATCH (old)-[r:MENTIONS]->(w:EntityName) WHERE row.has_other_words AND NOT w.id IN row.mentions
 DELETE r
 
+// -- remember_new --
+// The same for new memories alone: what most adds come to, in a fifth less time.
+FOREACH (row IN $speakers | MERGE (s:Speaker {id: row.id}) ON CREATE SET s += row, s.owner = $owner)
+FOREACH (row IN $added |
+  MERGE (m:Memory {id: row.id})
+  ON CREATE SET m += row.memory, m.owner = $owner, m.unindexed = $revision
+  FOREACH (key IN row.mentions |
+    MERGE (w:EntityName {id: key}) ON CREATE SET w.owner = $owner
+    MERGE (m)-[:MENTIONS]->(w))
+  FOREACH (event IN CASE WHEN m.sort = row.memory.sort THEN row.events ELSE [] END |
+    MERGE (e:MemoryEvent {id: event.id}) ON CREATE SET e += event, e.owner = $owner))
+
 // -- remember_again --
 // A memory as an export holds it; its history comes by itself.
 MERGE (m:Memory {id: $id})
