@@ -313,6 +313,25 @@ async def searched(typed_graph, tmp_path):
 
 
 @pytest.fixture
+async def unembedded(typed_graph, client_of, tmp_path):
+    """Typed memory whose settings name no embedder, and the vector store where its graph is."""
+    graph, mode = typed_graph
+
+    def make(graph: Graph, **memory: Any) -> MemoryClient:
+        client = client_of(graph, **memory)
+        client.settings.embedder = "none"
+        client.settings.vector_store = SqliteVectorStore(tmp_path / "vectors")
+        if "Neo4j" in graph.store.name:
+            from perdure.stores.neo4j.vectors import Neo4jVectorStore  # noqa: PLC0415  needs the optional driver
+
+            client.settings.vector_store = Neo4jVectorStore(graph.store, label="SearchableByWordsTyped")
+        return client
+
+    async with typed_memory(make, graph, mode) as typed:
+        yield typed
+
+
+@pytest.fixture
 async def fake_vectors():
     """A store that looks at everything."""
     store = FakeVectorStore()

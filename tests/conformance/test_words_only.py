@@ -4,7 +4,6 @@ import sqlite3
 
 import numpy as np
 import pytest
-from conftest import Typed, typed_memory
 from searching import contents, said
 from vector_indexes import DIMENSION, MODEL, lent, opened
 
@@ -132,24 +131,7 @@ async def test_neo4j_has_no_vector_index_for_it_and_is_asked_for_none(neo4j_stor
 # -- typed memory
 
 
-@pytest.fixture
-async def unembedded(typed_graph, client_of, tmp_path):
-    """Typed memory whose settings name no embedder, on each store in each write mode."""
-    graph, mode = typed_graph
-
-    def make(graph, **memory):
-        client = client_of(graph, **memory)
-        client.settings.embedder = "none"
-        client.settings.vector_store = SqliteVectorStore(tmp_path / "vectors")
-        if "Neo4j" in graph.store.name:
-            client.settings.vector_store = neo4j_vectors(graph.store, "SearchableByWordsTyped")
-        return client
-
-    async with typed_memory(make, graph, mode) as typed:
-        yield typed
-
-
-async def test_typed_memory_is_found_by_words(unembedded: Typed):
+async def test_typed_memory_is_found_by_words(unembedded):
     """M5: every kind of it, in any English form of a word, best first; what has none of them is not."""
     ada, long = unembedded.ada, unembedded.ada.long_term
     await said(ada, "s", "I moved my bicycles", "green tea", "The tea is a green one, and it is cold by now")
@@ -170,7 +152,7 @@ async def test_typed_memory_is_found_by_words(unembedded: Typed):
     assert (hit.why["meaning"], hit.why["cosine"]) == (0, 0)
 
 
-async def test_a_threshold_is_refused_where_nothing_has_a_cosine(unembedded: Typed):
+async def test_a_threshold_is_refused_where_nothing_has_a_cosine(unembedded):
     """P16: every search that takes one, whatever it is."""
     ada = unembedded.ada
     for threshold in (0, 0.5, 1):
