@@ -17,6 +17,8 @@ from perdure.runtime.limits import Limits, PoolStats
 from perdure.settings import MemorySettings
 
 if TYPE_CHECKING:
+    from perdure.embedders.guarded import GuardedEmbedder
+    from perdure.embedders.none import NoEmbedder
     from perdure.llms.openai import OpenAIServer
 
 MODULES = {
@@ -39,16 +41,14 @@ class Providers:
     """
 
     def __init__(self, settings: MemorySettings) -> None:
-        from perdure.embedders.guarded import GuardedEmbedder  # noqa: PLC0415  loads numpy
-        from perdure.embedders.none import NoEmbedder  # noqa: PLC0415  as that
-        from perdure.rerankers.guarded import GuardedReranker  # noqa: PLC0415  as that
+        from perdure.rerankers.guarded import GuardedReranker  # noqa: PLC0415  loads numpy
 
         named = settings.embedder if isinstance(settings.embedder, str) else ""
         self._settings = settings
         self._server: OpenAIServer | None = None
         self._asks_a_server = named.startswith("openai:")
         self.limits = Limits(settings.limits, embeds_here=named.partition(":")[0] in IN_THIS_PROCESS)
-        self.embedder = NoEmbedder() if named == "none" else GuardedEmbedder(self._embedder(), self.limits.embedder)
+        self.embedder = self._embedder_within_limits()
         model, reranker = self._language_model(), self._reranker()
         self.language_model = None if model is None else GuardedLanguageModel(model, self.limits.language_model)
         self.reranker = None if reranker is None else GuardedReranker(reranker, self.limits.reranker)
@@ -92,6 +92,16 @@ class Providers:
     def stats(self) -> Mapping[str, PoolStats]:
         """Return what each kind of work does and has done."""
         return self.limits.stats()
+
+    def _embedder_within_limits(self) -> "GuardedEmbedder | NoEmbedder":
+        """Return the embedder; the one that does nothing needs no limits."""
+        if self._settings.embedder == "none":
+            from perdure.embedders.none import NoEmbedder  # noqa: PLC0415  loads numpy
+
+            return NoEmbedder()
+        from perdure.embedders.guarded import GuardedEmbedder  # noqa: PLC0415  as that
+
+        return GuardedEmbedder(self._embedder(), self.limits.embedder)
 
     def _embedder(self) -> Embedder:
         named = self._settings.embedder
@@ -181,7 +191,7 @@ def adapters(settings: MemorySettings) -> Iterator[str]:
     yield "perdure.rerankers.guarded"
     if isinstance(settings.embedder, str):
         kind = settings.embedder.partition(":")[0]
-        if kind in ("static", "minilm", "openai"):
+        if kind in ("static", "minilm", "openai", "none"):
             yield f"perdure.embedders.{kind}"
     if isinstance(settings.llm, str):
         yield "perdure.llms.openai"
