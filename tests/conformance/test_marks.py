@@ -53,6 +53,15 @@ async def test_a_batch_sent_twice_is_applied_once(graph, batch):
     assert await log(graph) == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize("count", [1, 3])
+async def test_so_is_one_whose_statement_goes_on_from_nothing(graph, count):
+    """J4: what counts has a row, also of nothing, so a condition in front of it would not keep it from going on."""
+    each = ("MATCH (n:Other) WITH count(n) AS others CREATE (t:Thing {v: $v, others: others})", {"v": 1})
+    for _ in range(2):
+        assert await graph.apply(*[each] * count) == count
+    assert await graph.read("MATCH (n:Thing) RETURN count(n) AS count") == [{"count": count}]
+
+
 async def test_a_batch_that_is_partly_applied_is_completed(graph, batch):
     """J3: after a crash the batches may be cut differently."""
     await graph.apply(*batch(0, 1, 2))
