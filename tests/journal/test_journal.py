@@ -150,6 +150,17 @@ async def test_what_was_settled_is_gone_and_what_was_not_is_there(directory, dur
     await journal.close()
 
 
+async def test_what_is_let_go_of_is_not_written_once_more(directory):
+    """J7: on a full disk, the megabyte that was set aside has to do for it."""
+    async with opened(directory) as journal:
+        await append(journal, *[entry(n, parameters={"text": "x" * 4000}) for n in range(200)])
+        before = len((await journal._call(lambda: files(directory)))[place.WAL])
+        journal.settle(0, 199)
+        await until_settled(journal, 0, 199)
+        after = len((await journal._call(lambda: files(directory)))[place.WAL])
+        assert after - before < 200 * 1000
+
+
 async def test_after_a_crash_all_that_was_kept_is_there(directory, tmp_path, durability):
     """J1: without a close, also what was appended a moment before."""
     journal = await filled(directory, 12, lanes=2, durability=durability)

@@ -154,6 +154,7 @@ def prepare(database: sqlite3.Connection, durability: Durability, max_bytes: int
     for pragma in (
         *((f"page_size = {PAGE_SIZE}", "auto_vacuum = INCREMENTAL") if new else ()),
         "journal_mode = WAL",
+        "secure_delete = FAST",  # builds of SQLite with ON write each page that is let go of into the log once more
         f"synchronous = {'FULL' if durability == 'disk' else 'NORMAL'}",
         f"max_page_count = {2 * max_bytes // PAGE_SIZE + PAGES_TO_SPARE}",
     ):
