@@ -187,7 +187,6 @@ class Providers:
 def adapters(settings: MemorySettings) -> Iterator[str]:
     """Yield the modules of what the settings name that take long to import, up to a second."""
     yield "perdure.embedders.guarded"
-    yield "perdure.embedders.none"
     yield "perdure.rerankers.guarded"
     if isinstance(settings.embedder, str):
         kind = settings.embedder.partition(":")[0]

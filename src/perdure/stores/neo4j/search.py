@@ -61,12 +61,9 @@ UPSERT = """MATCH (k:_SearchIndex {id: $index, embedder: $embedder, dimension: $
 FOREACH (m IN CASE WHEN $mark IS NULL THEN [] ELSE [$mark] END | SET k.mark = m)
 WITH k UNWIND $rows AS row
 MERGE (n:Searchable {id: row.key}) SET n += row.properties
-WITH n, row
-CALL (n, row) {
-  WITH n, row WHERE row.vector IS NOT NULL
-  CALL db.create.setNodeVectorProperty(n, 'search_embedding', row.vector)
-}
-RETURN count(*) AS count
+"""
+UPSERT_VECTORS = """WITH n, row WHERE row.vector IS NOT NULL
+CALL db.create.setNodeVectorProperty(n, 'search_embedding', row.vector)
 """
 DELETE = f"UNWIND $keys AS key MATCH (n:Searchable {{id: key}}) WHERE n.owner = $owner {UNINDEXED}"
 EMPTY = f"MATCH (n:Searchable) WITH n LIMIT $count {UNINDEXED} RETURN count(*) AS count"
@@ -101,7 +98,7 @@ class Statements:
         self.vector_index = f"perdure_{label}_vectors"
         self.text_index = f"perdure_{label}_words"
         self._label = label
-        self.upsert, self.delete, self.forget, self.empty = map(self._of, (UPSERT, DELETE, FORGET, EMPTY))
+        self.delete, self.forget, self.empty = map(self._of, (DELETE, FORGET, EMPTY))
         self.exact, self.nearest, self.worded = map(self._of, (EXACT, NEAREST, WORDED))
         self.share, self.count, self.count_of = map(self._of, (SHARE, COUNT, COUNT_OF))
         self.revisions = self._of(REVISIONS)
@@ -110,6 +107,10 @@ class Statements:
         """Return what makes the constraint and the indexes that are not there; a dimension of 0 has no vector index."""
         texts = (*SCHEMA, VECTORS.replace("DIMENSION", f"{dimension:d}")) if dimension else SCHEMA
         return [self._of(text) for text in texts]
+
+    def upsert(self, dimension: int) -> str:
+        """Return what keeps records, and says how many: where there are vectors, how many of those."""
+        return self._of(f"{UPSERT}{UPSERT_VECTORS if dimension else ''}RETURN count(*) AS count")
 
     @property
     def unvectored(self) -> str:

@@ -143,11 +143,11 @@ class Neo4jVectorStore:
     async def _put(self, puts: list[_Put]) -> None:
         """Keep what several have asked for in one transaction; of a record that is there twice, the later state."""
         embedder, dimension = self._opened()
-        rows = {row["key"]: row for rows, _ in puts for row in rows}
+        rows = list({row["key"]: row for rows, _ in puts for row in rows}.values())
         mark = next((mark for _, mark in reversed(puts) if mark is not None), None)
-        given = {"index": self._texts.index, "embedder": embedder, "dimension": dimension, "mark": mark}
-        [kept] = await self._store.write(self._texts.upsert, {**given, "rows": list(rows.values())})
-        if kept["count"] < len(rows):
+        given = {"index": self._texts.index, "embedder": embedder, "dimension": dimension, "mark": mark, "rows": rows}
+        [kept] = await self._store.write(self._texts.upsert(dimension), given)
+        if kept["count"] < sum(not dimension or row["vector"] is not None for row in rows):
             raise ConfigError(
                 f"{self.name} was made anew for another embedder than {embedder!r} meanwhile.",
                 hint="Start this program again, with that embedder.",
