@@ -54,6 +54,17 @@ async def test_a_batch_sent_twice_is_applied_once(graph, batch):
 
 
 @pytest.mark.parametrize("count", [1, 3])
+async def test_a_statement_about_all_nodes_leaves_the_marks_as_they_are(graph, count):
+    """J3: what comes after it would count as applied, in its own lane and in others."""
+    await graph.apply(*appends(0), lane="other")
+    each = ("MATCH (n:_JournalMark) SET n.seq = 1000, n.epoch = 1000", {})
+    await graph.apply(*[each] * count)
+    await graph.apply(*appends(1), first=count)
+    await graph.apply(*appends(2), first=1, lane="other")
+    assert await log(graph) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("count", [1, 3])
 async def test_so_is_one_whose_statement_goes_on_from_nothing(graph, count):
     """J4: what counts has a row, also of nothing, so a condition in front of it would not keep it from going on."""
     each = ("MATCH (n:Other) WITH count(n) AS others CREATE (t:Thing {v: $v, others: others})", {"v": 1})

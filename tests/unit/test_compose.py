@@ -44,10 +44,10 @@ def test_a_users_text_stands_in_it_unchanged_but_for_its_parameters(texts):
 def test_the_composed_statement_for_one_text():
     """B24: in full, so that a change of it is a decision."""
     assert compose.compose(["CREATE (:Note {n: $n})"]) == (
-        "MERGE (k:_JournalMark {id: $lane}) ON CREATE SET k.seq = -1, k.epoch = $epoch\n"
-        "SET k.epoch = CASE WHEN k.epoch > $epoch THEN k.epoch ELSE $epoch END\n"
-        "WITH k WHERE k.epoch = $epoch\n"
-        "WITH k, k.seq AS done SET k.seq = CASE WHEN $last > done THEN $last ELSE done END\n"
+        "MERGE (k:_JournalMark {id: $lane}) ON CREATE SET k.perdure_seq = -1, k.perdure_epoch = $epoch\n"
+        "SET k.perdure_epoch = CASE WHEN k.perdure_epoch > $epoch THEN k.perdure_epoch ELSE $epoch END\n"
+        "WITH k WHERE k.perdure_epoch = $epoch\n"
+        "WITH k, k.perdure_seq AS done SET k.perdure_seq = CASE WHEN $last > done THEN $last ELSE done END\n"
         "WITH done\n"
         "CALL (done) {\n"
         "  UNWIND $rows AS __row WITH __row, done WHERE __row.s > done WITH __row ORDER BY __row.s\n"

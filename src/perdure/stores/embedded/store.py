@@ -45,23 +45,24 @@ UNKNOWN_PROPERTY = re.compile(
 )
 MOST_UNKNOWN = 100
 LOCK_MARK = (
-    "MERGE (k:_JournalMark {id: $lane}) ON CREATE SET k.seq = -1, k.epoch = $epoch "
-    "SET k.epoch = CASE WHEN k.epoch > $epoch THEN k.epoch ELSE $epoch END RETURN k.seq AS done, k.epoch AS epoch"
+    "MERGE (k:_JournalMark {id: $lane}) ON CREATE SET k.perdure_seq = -1, k.perdure_epoch = $epoch "
+    "SET k.perdure_epoch = CASE WHEN k.perdure_epoch > $epoch THEN k.perdure_epoch ELSE $epoch END "
+    "RETURN k.perdure_seq AS done, k.perdure_epoch AS epoch"
 )
-MOVE_MARK = "MATCH (k:_JournalMark {id: $lane}) SET k.seq = $last"
-READ_MARK = "MATCH (k:_JournalMark {id: $lane}) RETURN k.seq AS done, k.epoch AS epoch"
+MOVE_MARK = "MATCH (k:_JournalMark {id: $lane}) SET k.perdure_seq = $last"
+READ_MARK = "MATCH (k:_JournalMark {id: $lane}) RETURN k.perdure_seq AS done, k.perdure_epoch AS epoch"
 LANE, LAST = "_perdure_lane", "_perdure_last"
-MARKED = f"MATCH (k:_JournalMark {{id: ${LANE}}}) SET k.seq = ${LAST} WITH 1 AS _perdure_marked "
+MARKED = f"MATCH (k:_JournalMark {{id: ${LANE}}}) SET k.perdure_seq = ${LAST} WITH 1 AS _perdure_marked "
 """What a statement stands behind that is a batch by itself.
 
 Whether it is the next of its lane is asked before: a condition here would not keep a statement that counts from going
 on, since it counts nothing and has a row.
 """
-NEW_MARK = "MERGE (k:_JournalMark {id: $lane}) ON CREATE SET k.seq = -1, k.epoch = 0"
+NEW_MARK = "MERGE (k:_JournalMark {id: $lane}) ON CREATE SET k.perdure_seq = -1, k.perdure_epoch = 0"
 TAKE_OVER = (
     "MATCH (k:_JournalMark) WHERE k.id STARTS WITH $mine "
-    "SET k.epoch = CASE WHEN k.epoch >= $epoch THEN k.epoch + 1 ELSE $epoch END "
-    "RETURN k.id AS lane, k.seq AS seq, k.epoch AS epoch"
+    "SET k.perdure_epoch = CASE WHEN k.perdure_epoch >= $epoch THEN k.perdure_epoch + 1 ELSE $epoch END "
+    "RETURN k.id AS lane, k.perdure_seq AS seq, k.perdure_epoch AS epoch"
 )
 FORGET = "MATCH (k:_JournalMark) WHERE k.id IN $lanes DELETE k"
 

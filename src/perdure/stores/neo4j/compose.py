@@ -26,29 +26,29 @@ OFTEN = 20
 REMEMBERED = 2048
 
 LOCK_MARK = """\
-MERGE (k:_JournalMark {id: $lane}) ON CREATE SET k.seq = -1, k.epoch = $epoch
-SET k.epoch = CASE WHEN k.epoch > $epoch THEN k.epoch ELSE $epoch END
-WITH k WHERE k.epoch = $epoch
-RETURN k.seq AS done"""
+MERGE (k:_JournalMark {id: $lane}) ON CREATE SET k.perdure_seq = -1, k.perdure_epoch = $epoch
+SET k.perdure_epoch = CASE WHEN k.perdure_epoch > $epoch THEN k.perdure_epoch ELSE $epoch END
+WITH k WHERE k.perdure_epoch = $epoch
+RETURN k.perdure_seq AS done"""
 
-MOVE_MARK = "MATCH (k:_JournalMark {id: $lane}) SET k.seq = $last"
+MOVE_MARK = "MATCH (k:_JournalMark {id: $lane}) SET k.perdure_seq = $last"
 
 NEW_MARKS = """\
 UNWIND $lanes AS lane
-MERGE (k:_JournalMark {id: lane}) ON CREATE SET k.seq = -1, k.epoch = 0"""
+MERGE (k:_JournalMark {id: lane}) ON CREATE SET k.perdure_seq = -1, k.perdure_epoch = 0"""
 
 TAKE_OVER = """\
 MATCH (k:_JournalMark) WHERE k.id STARTS WITH $mine
 SET k.taken = $epoch
-WITH k SET k.epoch = CASE WHEN k.epoch >= $epoch THEN k.epoch + 1 ELSE $epoch END
-RETURN k.id AS lane, k.seq AS seq, k.epoch AS epoch"""
+WITH k SET k.perdure_epoch = CASE WHEN k.perdure_epoch >= $epoch THEN k.perdure_epoch + 1 ELSE $epoch END
+RETURN k.id AS lane, k.perdure_seq AS seq, k.perdure_epoch AS epoch"""
 """Writes before it reads, as above: whoever holds the mark is waited for."""
 
 _WITH_MARK = """\
-MERGE (k:_JournalMark {{id: $lane}}) ON CREATE SET k.seq = -1, k.epoch = $epoch
-SET k.epoch = CASE WHEN k.epoch > $epoch THEN k.epoch ELSE $epoch END
-WITH k WHERE k.epoch = $epoch
-WITH k, k.seq AS done SET k.seq = CASE WHEN $last > done THEN $last ELSE done END
+MERGE (k:_JournalMark {{id: $lane}}) ON CREATE SET k.perdure_seq = -1, k.perdure_epoch = $epoch
+SET k.perdure_epoch = CASE WHEN k.perdure_epoch > $epoch THEN k.perdure_epoch ELSE $epoch END
+WITH k WHERE k.perdure_epoch = $epoch
+WITH k, k.perdure_seq AS done SET k.perdure_seq = CASE WHEN $last > done THEN $last ELSE done END
 WITH done
 CALL (done) {{
   UNWIND $rows AS {row} WITH {row}, done WHERE {row}.s > done WITH {row} ORDER BY {row}.s
