@@ -3,7 +3,7 @@
 import kglite
 import pytest
 
-from perdure import StoreUnavailableError
+from perdure import StatementRejectedError, StoreUnavailableError
 from perdure.records import Batch, JournalEntry
 from perdure.stores.embedded import EmbeddedGraphStore, store
 
@@ -97,3 +97,9 @@ async def test_what_cannot_be_synced_is_not_committed_and_what_comes_next_is_in_
     session.syncs_fail = False
     await graph.apply(batch(1, "MERGE (n:Number {id: 1}) SET n.of = $of", of="the test"))
     assert session.checkpoints == 1
+
+
+async def test_rows_that_python_cannot_hold_are_refused(opened):
+    graph, _ = opened
+    with pytest.raises(StatementRejectedError, match="out of range"):
+        await graph.write("MERGE (n:Number {id: 0}) RETURN date('+12000-01-01') AS day", {})

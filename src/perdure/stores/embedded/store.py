@@ -227,10 +227,13 @@ def _read_declaring(session: kglite.Session, statement: str, parameters: Mapping
 
 def _write(session: kglite.Session, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
     try:
-        rows = _execute(session, "", statement, parameters).to_dicts()
+        view = _execute(session, "", statement, parameters)
     except (UnknownPropertyError, TookTooLongError):
         with transaction(session) as work:
             rows = run(work, statement, parameters)
+    else:
+        with answered():
+            rows = view.to_dicts()
     return [decode_row(row) for row in rows]
 
 
