@@ -18,7 +18,7 @@ class Session:
     def __init__(self, session):
         self._session = session
         self.transactions = self.checkpoints = 0
-        self.syncs_fail = False
+        self.syncs_fail = self.closing_fails = False
 
     def __getattr__(self, name):
         return getattr(self._session, name)
@@ -31,6 +31,11 @@ class Session:
         if self.syncs_fail:
             raise kglite.FileIoError("commit was NOT applied — the log rejected it: Input/output error (os error 5)")
         self._session.sync()
+
+    def close(self):
+        if self.closing_fails:
+            raise kglite.FileIoError("Input/output error (os error 5)")
+        self._session.close()
 
     def save(self):
         self.checkpoints += 1
@@ -103,3 +108,17 @@ async def test_rows_that_python_cannot_hold_are_refused(opened):
     graph, _ = opened
     with pytest.raises(StatementRejectedError, match="out of range"):
         await graph.write("MERGE (n:Number {id: 0}) RETURN date('+12000-01-01') AS day", {})
+
+
+async def test_a_graph_that_cannot_be_closed_can_be_closed_again(opened, tmp_path):
+    graph, session = opened
+    await graph.write("MERGE (n:Number {id: 0}) SET n.of = 'the test'", {})
+    session.closing_fails = True
+    with pytest.raises(StoreUnavailableError):
+        await graph.close()
+    session.closing_fails = False
+    await graph.close()
+    again = EmbeddedGraphStore(tmp_path)
+    await again.connect()
+    assert await again.read(COUNT, {}) == [{"count": 1}]
+    await again.close()

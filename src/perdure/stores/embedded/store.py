@@ -19,6 +19,7 @@ from perdure.errors import (
     ConflictError,
     InputError,
     StatementRejectedError,
+    StoreError,
     StoreUnavailableError,
     shorten,
 )
@@ -113,15 +114,24 @@ class EmbeddedGraphStore:
             self._session = kglite.open_session(str(self._directory / FILE), durable="normal")
 
     async def close(self) -> None:
-        """Write a checkpoint and let go of the files. Safe to call twice."""
+        """Write a checkpoint and let go of the files. Safe to call twice.
+
+        Raises StoreUnavailableError when it cannot be written; what was committed is in the log, and close may be
+        called again.
+        """
         session, self._session = self._session, None
         if session is not None:
             readers, writer = self._readers, self._writer
             await readers.close(SECONDS_TO_CLOSE)
-            async with self._turn:
-                await uninterrupted(writer.begin(self._shut, session))
-            await writer.close()
-            self._readers, self._writer = _threads()
+            try:
+                async with self._turn:
+                    await uninterrupted(writer.begin(self._shut, session))
+            except StoreError:
+                self._session = session
+                raise
+            finally:
+                await writer.close()
+                self._readers, self._writer = _threads()
 
     def _shut(self, session: kglite.Session) -> None:
         if self._temporary is None:
