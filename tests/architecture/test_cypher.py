@@ -15,7 +15,7 @@ PACKAGE = Path(perdure.__file__).parent
 FILES = sorted(path.stem for path in (PACKAGE / "graph" / "cypher").glob("*.cypher"))
 STATEMENTS = [(file, name) for file in FILES for name in load(file)]
 ON_NOBODYS_BEHALF = {"schema", "index", "everybody"}
-USERS_OF = {"index": ("index", "searchable")}
+USERS_OF = {"index": ("index", "making", "searchable")}
 """Modules that use a file's statements, where these are not the one of its name."""
 SEARCHED = {kind.model.__name__.removesuffix("Record") for kind in KINDS.values()}
 """Labels of what can be found."""

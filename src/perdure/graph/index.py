@@ -20,6 +20,7 @@ from typing import Any, Self
 from perdure import ids
 from perdure.errors import PerdureError, StoreUnavailableError
 from perdure.graph.changes import Change, Changed, Cleared, changes_of
+from perdure.graph.making import Making
 from perdure.graph.marked import Marked
 from perdure.graph.searchable import EFFECTS, KINDS, Found, Place, found, name_of, owners_of, text_of, vector_record
 from perdure.graph.statements import load
@@ -33,7 +34,6 @@ TEXTS = load("index")
 AT_ONCE = 256
 """Records in one batch of the embedder and the vector store."""
 NOTED_AT_ONCE = 512
-HALF_MADE = ""  # the mark of a vector store that is being made; what is put into it meanwhile brings none
 MOST_WAITING = 10_000
 """Changes kept in memory; what comes beyond them is found by its mark."""
 SECONDS_FOR_COMPANY = 0.25
@@ -57,6 +57,7 @@ class Index:
         self._store = store
         self._separate = separate
         self._marked = Marked(store, self.look_again)
+        self._making = Making(store, vectors, separate=separate)
         self._changes: deque[Change] = deque()
         self._left: Counter[str] = Counter()
         self._clearing: Counter[str] = Counter()
@@ -150,9 +151,10 @@ class Index:
 
     async def put(self, records: Sequence[VectorRecord]) -> None:
         """Make records findable at once, beside whatever else is to be indexed."""
+        mark = None
         if self._separate and self._compared:
-            self._newest_mark = ids.uuid7()
-        await self.vectors.upsert(records, mark=self._newest_mark or None)
+            mark = self._newest_mark = ids.uuid7()
+        await self.vectors.upsert(records, mark=mark)
 
     def is_put(self, kind: VectorKind, states: Mapping[str, str]) -> None:
         """Take note that records, by the keys of their nodes, are findable in these states, and are in the graph."""
@@ -337,17 +339,10 @@ class Index:
                 self._noted[kind] = {key: state for key, state in noted.items() if done.get(key) != state}
 
     async def _compare(self) -> None:
-        """Index everything when the vector store is new, or older than the graph."""
-        if await self._is_behind():
+        """Index everything when the vector store is new, made by half, or older than the graph."""
+        if await self._making.is_needed():
             await self._rebuild(None)
         self._compared = True
-
-    async def _is_behind(self) -> bool:
-        mark = await self.vectors.mark()
-        if mark == HALF_MADE or not await self.vectors.revisions(limit=1):
-            return True
-        rows = await self._store.read(TEXTS["mark"], {}) if self._separate else []
-        return bool(rows) and (mark or "") < rows[0]["mark"]
 
     async def _catch_up(self) -> None:
         """Index what is marked."""
@@ -371,12 +366,13 @@ class Index:
 
     async def _rebuild(self, progress: Progress | None) -> int:
         self._compared, self._newest_mark = False, ""
-        await self.vectors.upsert([], mark=HALF_MADE)
+        done = await self._making.begin()
         places: list[Place] = [
             (kind, row["id"]) for kind in KINDS for row in await self._store.read(KINDS[kind].every, {})
         ]
         for first in range(0, len(places), AT_ONCE):
-            await self._index(place for place in places[first : first + AT_ONCE] if place[1] not in self._brought)
+            left = [place for place in places[first : first + AT_ONCE] if place not in done]
+            await self._index(place for place in left if place[1] not in self._brought)
             if progress is not None:
                 progress(min(first + AT_ONCE, len(places)), len(places))
         await self._forget_strays()
