@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -128,6 +129,15 @@ def test_reindexing_is_what_another_embedder_needs(look, data_dir, monkeypatch):
         assert "perdure reindex" in todo(look("doctor", "--json", code=1))["index"]
         assert look("reindex", "--json").document["indexed"] > 0
         assert "Nothing needs to be done." in look("doctor").out
+
+
+def test_an_index_that_is_not_made_yet_is_to_be_made(look, data_dir):
+    """M5: nothing in the graph is marked for it, and nothing of it is found."""
+    asyncio.run(lived())
+    shutil.rmtree(data_dir / "vectors")
+    assert todo(look("doctor", "--json", code=1)) == {"index": "perdure reindex"}
+    look("reindex")
+    look("doctor")
 
 
 def test_that_nothing_is_embedded_is_said(look, data_dir, monkeypatch):

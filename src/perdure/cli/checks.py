@@ -193,10 +193,14 @@ async def index(settings: MemorySettings, behind: int) -> Finding:
     client = MemoryClient(without_journal(settings.model_copy(deep=True)))
     try:
         await client.connect()
+        due = await client.graph.index.is_due()
     except PerdureError as error:
         return bad("index", error)
     finally:
         await client.close(0)
+    if due:
+        text = "It is not made for all of the graph yet. A program that starts does that."
+        return Finding("index", "warning", text, "perdure reindex")
     if behind:
         text = f"{behind:,}{' or more' if behind >= MANY else ''} records are not indexed yet."
         return Finding("index", "warning", f"{text} A program that starts indexes them.", "perdure reindex")

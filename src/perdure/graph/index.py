@@ -356,6 +356,10 @@ class Index:
         self._lagging = self._missed
         self._tell()
 
+    async def is_due(self) -> bool:
+        """Return whether it is still to be made from the graph, which who searches next will wait for."""
+        return await self._making.is_due()
+
     async def rebuild(self, progress: Progress | None = None) -> int:
         """Index everything anew, let go of what is not in the graph, and return how many records are indexed.
 

@@ -1,6 +1,6 @@
 """How far a vector store has come that is made from the graph, and what of it need not be made again."""
 
-from perdure.graph.searchable import Place, owners_of
+from perdure.graph.searchable import KINDS, Place, owners_of
 from perdure.graph.statements import load
 from perdure.protocols import GraphStore, VectorStore
 from perdure.records import Revision
@@ -27,6 +27,15 @@ class Making:
         if not mark or mark.startswith(FILLING) or await self._is_empty():
             return True
         return mark < await self._marked()
+
+    async def is_due(self) -> bool:
+        """Return whether it is needed, and there is something in the graph for it."""
+        if not await self.is_needed():
+            return False
+        for kind in KINDS.values():
+            if await self._store.read(kind.every, {}):
+                return True
+        return False
 
     async def begin(self) -> set[Place]:
         """Note that it is being made, and return what has been already, since it was begun with an empty one."""
