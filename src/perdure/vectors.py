@@ -30,7 +30,8 @@ def check_index(stored: tuple[str, int], wanted: tuple[str, int], where: str) ->
         return
     raise ConfigError(
         f"For {where} the embedder was {_named(*stored)}, and in the settings it is {_named(*wanted)}.",
-        hint="Use that one, or index everything anew: perdure reindex, or MemoryClient(settings, reindex=True).",
+        hint="Use that one, or index everything anew: perdure reindex with PERDURE_EMBEDDER set, or "
+        "MemoryClient(settings, reindex=True).",
     )
 
 

@@ -22,3 +22,14 @@ def test_reindex_counts_what_it_indexed(perdure, data_dir):
     assert perdure("reindex").out == "Indexed 2 records.\n"
     assert perdure("reindex", "--json").document == {"indexed": 2}
     assert asyncio.run(found(data_dir)) == ["My bicycle has a flat tyre."]
+
+
+def test_a_default_is_no_reason_to_give_up_an_index(perdure, data_dir, monkeypatch):
+    """M27: a program's embedder may stand in its code, and the command line knows nothing of it."""
+    monkeypatch.setenv("PERDURE_EMBEDDER", "none")
+    asyncio.run(remember(data_dir))
+    monkeypatch.delenv("PERDURE_EMBEDDER")
+    assert "PERDURE_EMBEDDER" in perdure("reindex", code=2).err
+    monkeypatch.setenv("PERDURE_EMBEDDER", "static")
+    perdure("reindex")
+    assert asyncio.run(found(data_dir)) == ["My bicycle has a flat tyre."]
