@@ -166,6 +166,17 @@ async def test_a_program_that_still_has_the_old_embedder_writes_nothing(two_embe
         assert (await new.count(), await new.mark()) == (0, None)
 
 
+async def test_what_others_call_searchable_is_let_be_when_the_index_is_made_anew(two_embedders, neo4j_store):
+    """T9: only what has a record is emptied."""
+    async with lent(two_embedders(), None) as index:
+        await index.keep("one")
+        await neo4j_store.write("CREATE (:SearchableAnew {name: 'theirs'})", {})
+        new = two_embedders()
+        await new.connect(embedder="another", dimension=16, anew=True)
+        assert await new.count() == 0
+        assert await neo4j_store.read("MATCH (n:SearchableAnew) RETURN n.name AS name", {}) == [{"name": "theirs"}]
+
+
 async def test_what_is_begun_to_be_made_anew_is_gone_on_with(two_embedders, vectors, neo4j_store, monkeypatch):
     """M27: also where it ends half way, and where there is a lot of it; whoever comes next goes on."""
     monkeypatch.setattr(vectors, "EMPTIED_AT_A_TIME", 10)

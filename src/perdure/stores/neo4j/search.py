@@ -66,7 +66,11 @@ UPSERT_VECTORS = """WITH n, row WHERE row.vector IS NOT NULL
 CALL db.create.setNodeVectorProperty(n, 'search_embedding', row.vector)
 """
 DELETE = f"UNWIND $keys AS key MATCH (n:Searchable {{id: key}}) WHERE n.owner = $owner {UNINDEXED}"
-EMPTY = f"MATCH (n:Searchable) WITH n LIMIT $count {UNINDEXED} RETURN count(*) AS count"
+EMPTY = f"""MATCH (k:_SearchIndex {{id: $index}}) SET k.stale = k.stale  // a write: it is locked before it is read
+WITH k WHERE k.stale
+MATCH (n:Searchable) WHERE n.search_revision IS NOT NULL WITH n LIMIT $count
+{UNINDEXED} RETURN count(*) AS count
+"""
 FORGET = f"MATCH (n:Searchable {{owner: $owner}}) WHERE {NARROWED} {UNINDEXED}"
 
 SHARE = """MATCH (n:Searchable) WITH count(n) AS all

@@ -120,11 +120,15 @@ class Neo4jVectorStore:
         return found[0]
 
     async def _empty(self) -> None:
-        """Let go of what was made for another embedder; begun and not ended, it is gone on with at the next connect."""
+        """Let go of what was made for another embedder; begun and not ended, it is gone on with at the next connect.
+
+        Of several that do so, none takes for the other embedder's what came after the first of them had ended.
+        """
         await self._store.write(self._texts.unvectored, {})
         gone = EMPTIED_AT_A_TIME
         while gone == EMPTIED_AT_A_TIME:
-            [row] = await self._store.write(self._texts.empty, {"count": EMPTIED_AT_A_TIME, "nothing": nothing()})
+            given = {"index": self._texts.index, "count": EMPTIED_AT_A_TIME, "nothing": nothing()}
+            [row] = await self._store.write(self._texts.empty, given)
             gone = row["count"]
         await self._store.write(EMPTIED, {"index": self._texts.index})
 
