@@ -60,6 +60,20 @@ async def test_records_that_wait_for_a_transaction_share_the_next(index, vectors
     assert await store.count(index.owner()) == 20
 
 
+async def test_what_is_forgotten_while_puts_wait_does_not_come_back(index):
+    """T9: removals keep their place among the puts that were asked for before and after them."""
+    records = [await index.record(f"note{number}") for number in range(20)]
+    later = await index.record("later")
+    async with asyncio.TaskGroup() as group:
+        for record in records:
+            group.create_task(index.store.upsert([record]))
+        group.create_task(index.store.delete(index.owner(), ["note3"]))
+        group.create_task(index.store.forget(index.owner()))
+        group.create_task(index.store.upsert([later]))
+    assert await index.ids("note3 note19 later") == {"later"}
+    assert await index.store.count(index.owner()) == 1
+
+
 async def test_a_memorys_node_is_made_searchable_and_stays(index, neo4j_store):
     """The record is the node of the memory, under a second label; unsearchable again, it keeps what is its own."""
     from perdure.stores.neo4j.search import search_key  # noqa: PLC0415  needs the optional driver

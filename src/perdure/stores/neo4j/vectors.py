@@ -81,7 +81,8 @@ class Neo4jVectorStore:
         self._store = store
         self._texts = Statements(label)
         self._made_for: tuple[str, int] | None = None
-        self._puts = Microbatch(self._put, Pool("store", 1, None), PUTS_AT_ONCE)
+        self._writing = Pool("store", 1, None)
+        self._puts = Microbatch(self._put, self._writing, PUTS_AT_ONCE)
 
     @property
     def name(self) -> str:
@@ -161,8 +162,9 @@ class Neo4jVectorStore:
         """Return records as the statement takes them, letting others have the event loop between two parts."""
         rows: list[Row] = []
         for first in range(0, len(records), RECORDS_AT_A_TIME):
+            if first:
+                await asyncio.sleep(0)
             rows += map(row_of, check_records(records[first : first + RECORDS_AT_A_TIME], dimension))
-            await asyncio.sleep(0)
         return rows
 
     async def delete(self, owner: str, ids: Sequence[str]) -> None:
@@ -171,7 +173,7 @@ class Neo4jVectorStore:
         check_owner(owner)
         check_ids(ids)
         keys = [search_key(owner, each) for each in ids]
-        await self._store.write(self._texts.delete, {"owner": owner, "keys": keys, "nothing": nothing()})
+        await self._remove(self._texts.delete, {"owner": owner, "keys": keys, "nothing": nothing()})
 
     async def forget(
         self,
@@ -186,9 +188,13 @@ class Neo4jVectorStore:
         self._opened()
         chosen = {"agent_id": agent_id, "run_id": run_id, "session_id": session_id}
         check_forget(owner, kinds, chosen)
-        await self._store.write(
-            self._texts.forget, {"owner": owner, "kinds": list(kinds), "nothing": nothing(), **chosen}
-        )
+        given = {"owner": owner, "kinds": list(kinds), "nothing": nothing(), **chosen}
+        await self._remove(self._texts.forget, given)
+
+    async def _remove(self, statement: str, given: Mapping[str, Any]) -> None:
+        """Run a statement when all puts that were asked for before are written, and before those from now on."""
+        self._puts.part()
+        await self._writing.run(lambda: self._store.write(statement, given))
 
     async def search(self, query: VectorQuery) -> Sequence[VectorHit]:
         """Return the best by meaning and the best by words; the two are looked for at the same time."""
