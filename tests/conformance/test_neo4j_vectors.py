@@ -211,3 +211,12 @@ async def test_what_is_begun_to_be_made_anew_is_gone_on_with(two_embedders, vect
             "SHOW INDEXES YIELD name, options WHERE name = 'perdure_SearchableAnew_vectors' RETURN options", {}
         )
         assert row["options"]["indexConfig"]["vector.dimensions"] == 16
+
+
+async def test_who_empties_late_takes_nothing_of_what_came_since(two_embedders):
+    """M27: of two programs that go on with it at once, the first may be done, and have begun to fill it."""
+    first, late = two_embedders(), two_embedders()
+    async with lent(first, None) as index:
+        await index.keep("one")
+        await late._empty()
+        assert await index.ids("one") == {"one"}
