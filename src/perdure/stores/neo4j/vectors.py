@@ -154,7 +154,7 @@ class Neo4jVectorStore:
         [kept] = await self._store.write(self._texts.upsert(dimension), given)
         if kept["count"] < sum(not dimension or row["vector"] is not None for row in rows):
             raise ConfigError(
-                f"{self.name} was made anew for another embedder than {embedder!r} meanwhile.",
+                f"{self.name} were made anew for another embedder than {embedder!r} meanwhile.",
                 hint="Start this program again, with that embedder.",
             )
 
