@@ -25,17 +25,29 @@ def neo4j_vectors(store, label):
     return Neo4jVectorStore(store, label=label)
 
 
-@pytest.fixture(params=["fake", "SQLite", pytest.param("Neo4j", marks=pytest.mark.neo4j)])
-async def words(request, tmp_path):
-    """Each vector store in turn, opened for words only."""
-    fake, server = FakeVectorStore(), request.param == "Neo4j" and request.getfixturevalue("neo4j_store")
-    again = {
-        "fake": lambda: fake,
-        "SQLite": lambda: SqliteVectorStore(tmp_path),
-        "Neo4j": lambda: neo4j_vectors(server, LABEL),
-    }[request.param]
-    async with lent(again(), again, WORDS) as index:
+@pytest.fixture
+async def fake_words():
+    fake = FakeVectorStore()
+    async with lent(fake, lambda: fake, WORDS) as index:
         yield index
+
+
+@pytest.fixture
+async def sqlite_words(tmp_path):
+    async with lent(SqliteVectorStore(tmp_path), lambda: SqliteVectorStore(tmp_path), WORDS) as index:
+        yield index
+
+
+@pytest.fixture
+async def neo4j_words(neo4j_store):
+    async with lent(neo4j_vectors(neo4j_store, LABEL), lambda: neo4j_vectors(neo4j_store, LABEL), WORDS) as index:
+        yield index
+
+
+@pytest.fixture(params=["fake", "SQLite", pytest.param("Neo4j", marks=pytest.mark.neo4j)])
+def words(request):
+    """Each vector store in turn, opened for words only."""
+    return request.getfixturevalue(f"{request.param.lower()}_words")
 
 
 # -- stores
