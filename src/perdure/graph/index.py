@@ -194,6 +194,7 @@ class Index:
 
     async def _finish(self, limit: float) -> None:
         with contextlib.suppress(TimeoutError, PerdureError), self._hurried():
+            self._wake.set()
             async with asyncio.timeout(limit):
                 while self._trouble is None and (self._lagging or self._changes):
                     await self._moved.wait()
