@@ -127,7 +127,6 @@ class Index:
         Raises what keeps the index from following, when it cannot.
         """
         with self._hurried():
-            self._wake.set()
             while self._trouble is None and (self._lagging or self._left.get(owner)):
                 await self._moved.wait()
         if self._trouble is not None:
@@ -194,7 +193,6 @@ class Index:
 
     async def _finish(self, limit: float) -> None:
         with contextlib.suppress(TimeoutError, PerdureError), self._hurried():
-            self._wake.set()
             async with asyncio.timeout(limit):
                 while self._trouble is None and (self._lagging or self._changes):
                     await self._moved.wait()
@@ -235,9 +233,10 @@ class Index:
 
     @contextlib.contextmanager
     def _hurried(self) -> Generator[None]:
-        """Have nothing wait for company meanwhile."""
+        """Have what is left to do begun now, and nothing wait for company meanwhile."""
         self._awaited += 1
         self._hurry.set()
+        self._wake.set()
         try:
             yield
         finally:
